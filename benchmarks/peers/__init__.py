@@ -1,0 +1,1 @@
+"""The libraries that `speed.py` compares, one file and one child process each."""

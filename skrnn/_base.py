@@ -1,0 +1,487 @@
+"""What both estimators share: from hyperparameters to a trained network."""
+
+import warnings
+from abc import ABCMeta, abstractmethod
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from skrnn import training
+from skrnn.activations import ACTIVATIONS
+from skrnn.callbacks import CallbackSupportMixin
+from skrnn.canonical import canonical_rows
+from skrnn.cells import CELLS
+from skrnn.network import Network
+from skrnn.optimizers import SOLVERS, Optimizer
+from skrnn.parameters import aligned_zeros
+from skrnn.prediction import predict_raw
+from skrnn.scaling import channel_statistics
+from skrnn.schedules import Schedule
+from skrnn.sequences import check_sequences, check_target_index
+
+BATCH_SIZE = 64  # of batch_size="auto"
+
+
+class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+    """Fit, partial_fit and prediction of both estimators.
+
+    A subclass encodes the targets (`_encode`), names the loss (`_loss`) and turns raw
+    predictions into its own (`predict`).
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "cell": [StrOptions(set(CELLS))],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "solver": [StrOptions(set(SOLVERS))],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "learning_rate": [
+            StrOptions({"constant", "invscaling", "adaptive", "cosine"})
+        ],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "rho": [Interval(Real, 0, 1, closed="left")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            # numpy.inf: never end for want of progress
+            Options(Real, {np.inf}),
+        ],
+        "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
+        "standardize": ["boolean"],
+        "n_channels": [None, Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [None, Integral],
+    }
+
+    # --- for the subclasses ---------------------------------------------------------
+
+    @abstractmethod
+    def _encode(self, y, reset):
+        """Return y as numbers, (n_samples, n_targets); on reset learn its form."""
+
+    @abstractmethod
+    def _loss(self):
+        """Return the `Loss` and its parameters, an array."""
+
+    @abstractmethod
+    def _n_raw_outputs(self):
+        """Return how many raw predictions the network makes for a sample."""
+
+    def _weigh(self, y, sample_weight):
+        """Return the weights of the samples, class weights included."""
+        return sample_weight
+
+    def _scale_targets(self, targets, weights):
+        """Learn the scale of the targets of the training set."""
+
+    def _standardized(self, targets):
+        """Return targets as the network sees them."""
+        return targets
+
+    def _first_raw(self, targets, weights):
+        """Return the raw prediction to start from: the bias of the output layer."""
+        return 0.0
+
+    # --- fit ------------------------------------------------------------------------
+
+    def _fit(self, X, y, sample_weight, validation, *, incremental=False):
+        continues = hasattr(self, "_parameters") and (incremental or self.warm_start)
+        reset = not (incremental and continues)
+        data = check_sequences(self, X, reset=reset, n_channels=self.n_channels)
+        targets = self._checked_targets(data, y, reset=not continues)
+        if sample_weight is not None:
+            sample_weight = self._checked_weights(sample_weight, len(data))
+        sample_weight = self._weigh(y, sample_weight)
+
+        rows, weights = self._rows(data, targets, sample_weight)
+        random_state = check_random_state(self.random_state)
+        early_stopping = self.early_stopping and not incremental
+        # drawn before the split: the network starts the same with and without one
+        seed = random_state.randint(np.iinfo(np.int32).max)
+        if validation is not None:
+            X_val, y_val, weight_val = validation
+            data_val = check_sequences(
+                self, X_val, reset=False, n_channels=self.n_channels
+            )
+            targets_val = self._checked_targets(data_val, y_val, reset=False)
+            if weight_val is not None:
+                weight_val = self._checked_weights(weight_val, len(data_val))
+            rows_val = np.arange(len(data_val))
+        elif early_stopping:
+            rows, rows_val = self._split(rows, targets, random_state)
+            data_val, targets_val, weight_val = data, targets, weights
+        else:
+            rows_val = None
+
+        if not continues:
+            self._start(data, targets, rows, weights, seed)
+        elif self._architecture != self._new_architecture(data):
+            raise ValueError(
+                "The network that was fitted before is another one: it had (cell, "
+                f"activation, channels, hidden units, outputs) {self._architecture}, "
+                f"now it would have {self._new_architecture(data)}. Set "
+                "warm_start=False to begin again."
+            )
+        training_set = training.TrainingSet(
+            data,
+            rows,
+            np.ascontiguousarray(self._standardized(targets), data.dtype),
+            weights.astype(data.dtype),
+            self._channel_mean.astype(data.dtype),
+            (1.0 / self._channel_scale).astype(data.dtype),
+        )
+        score = None
+        if rows_val is not None:
+            y_true = targets_val[rows_val]
+            w_val = None if weight_val is None else weight_val[rows_val]
+            validation_data = _Rows(data_val, rows_val)
+
+            def score():
+                raw = self._predict_raw(validation_data)
+                return self._score_encoded(y_true, self._from_raw(raw), w_val)
+
+        self._train(X, y, training_set, score, early_stopping, incremental, random_state)
+        return self
+
+    def _checked_targets(self, data, y, reset):
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but "
+                "the target y is None."
+            )
+        check_target_index(data, y)
+        targets = self._encode(y, reset)
+        if len(targets) != len(data):
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: "
+                f"X has {len(data)}, y has {len(targets)}."
+            )
+        return targets
+
+    @staticmethod
+    def _validation(X_val, y_val, sample_weight_val):
+        """Return the validation set of the user's own, or None."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be passed together.")
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError("sample_weight_val needs X_val and y_val.")
+        return None if X_val is None else (X_val, y_val, sample_weight_val)
+
+    def _checked_weights(self, sample_weight, n_samples):
+        weights = _check_sample_weight(
+            sample_weight, np.empty((n_samples, 1)), ensure_non_negative=True
+        )
+        if not (weights > 0).any():
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number: all "
+                "sample_weight are zero."
+            )
+        return weights
+
+    def _rows(self, data, targets, sample_weight):
+        """Return the rows to train on, and a weight for each sample of the data."""
+        weights = np.zeros(len(data))
+        if self.shuffle:
+            rows, merged = canonical_rows(data, targets, sample_weight)
+            weights[rows] = merged
+        else:  # the order is the user's
+            weights[:] = 1.0 if sample_weight is None else sample_weight
+            rows = np.flatnonzero(weights > 0)
+        return rows, weights
+
+    def _split(self, rows, targets, random_state):
+        """Split off the validation rows."""
+        if not self.shuffle:  # the end of a series is what comes next
+            n = max(1, round(self.validation_fraction * len(rows)))
+            train, held_out = rows[:-n], rows[-n:]
+        else:
+            train, held_out = train_test_split(
+                rows,
+                test_size=self.validation_fraction,
+                random_state=random_state,
+                stratify=self._strata(targets[rows]),
+            )
+        if len(train) == 0:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves no sample of "
+                f"{len(rows)} to train on."
+            )
+        return train, held_out
+
+    def _strata(self, targets):
+        """Return the groups that a validation split keeps the shares of, or None."""
+        return None
+
+    def _new_architecture(self, data):
+        sizes = np.atleast_1d(self.hidden_layer_sizes)
+        if not sizes.size or not np.issubdtype(sizes.dtype, np.integer):
+            raise ValueError(
+                "hidden_layer_sizes must hold the units of each layer, positive "
+                f"integers, got {self.hidden_layer_sizes!r}."
+            )
+        if (sizes < 1).any():
+            raise ValueError(
+                f"hidden_layer_sizes must be > 0, got {self.hidden_layer_sizes!r}."
+            )
+        return (
+            self.cell,
+            self.activation,
+            data.n_channels,
+            tuple(int(size) for size in sizes.ravel()),
+            self._n_raw_outputs(),
+        )
+
+    def _start(self, data, targets, rows, weights, seed):
+        """Learn the scales, initialize the network and forget earlier training."""
+        architecture = self._new_architecture(data)
+        if self.standardize:
+            self._channel_mean, self._channel_scale = channel_statistics(
+                data, weights[rows], rows
+            )
+        else:
+            self._channel_mean = np.zeros(data.n_channels)
+            self._channel_scale = np.ones(data.n_channels)
+        self._scale_targets(targets[rows], weights[rows])
+        network = Network(*architecture)
+        self._architecture = architecture
+        self._parameters = aligned_zeros((network.layout.size,), data.dtype)
+        network.initialize(self._parameters, np.random.RandomState(seed))
+        bias = network.layout.views(self._parameters)["output.bias"]
+        bias[:] = self._first_raw(self._standardized(targets[rows]), weights[rows])
+        self._optimizer = None
+        self._progress = training.Progress()
+        self.n_iter_ = 0
+        self.n_layers_ = len(architecture[3]) + 2
+
+    def _train(
+        self, X, y, training_set, score, early_stopping, incremental, random_state
+    ):
+        network = Network(*self._architecture)
+        # a copy: what was unpickled from a memory map is read-only
+        self._parameters = _aligned_copy(self._parameters)
+        n_rows = len(training_set.rows)
+        batch_size = BATCH_SIZE if self.batch_size == "auto" else self.batch_size
+        batch_size = min(batch_size, n_rows)
+        max_iter = 1 if incremental else self.max_iter
+        if self._optimizer is None or not incremental:
+            self._optimizer = self._new_optimizer(network)
+            self._progress.forget_best()
+        loss, levels = self._loss()
+        trainer = training.Trainer(
+            network,
+            self._parameters,
+            loss.function,
+            levels.astype(self._parameters.dtype),
+            self._optimizer,
+            Schedule(
+                self.learning_rate,
+                self.learning_rate_init,
+                self.power_t,
+                max_iter * -(-n_rows // batch_size),
+                self.warmup_fraction,
+            ),
+            0.0 if self.solver == "adamw" else self.alpha,
+            0.0 if self.max_grad_norm is None else self.max_grad_norm,
+            effective_n_jobs(self.n_jobs),
+        )
+        plan = training.Plan(
+            max_iter=max_iter,
+            batch_size=batch_size,
+            shuffle=self.shuffle,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            early_stopping=early_stopping,
+        )
+        context = self._init_callback_context(max_subtasks=max_iter)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        try:
+            reason = training.train(
+                trainer,
+                training_set,
+                plan,
+                random_state,
+                self._progress,
+                score,
+                self._epoch_reporter(context, X, y),
+            )
+        except training.Divergence:
+            self._publish()
+            raise ValueError(
+                f"The loss or its gradient became infinite or NaN in epoch "
+                f"{self.n_iter_ + 1}; the weights are those of the epoch before. Try a "
+                f"smaller learning_rate_init (now {self.learning_rate_init}), a "
+                f"max_grad_norm (now {self.max_grad_norm}) or standardize=True."
+            ) from None
+        self._publish()
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=self._snapshot
+        )
+        self._explain(reason, incremental, trainer.schedule)
+
+    def _new_optimizer(self, network):
+        settings = {
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "rho": self.rho,
+            "momentum": self.momentum,
+            "nesterovs_momentum": self.nesterovs_momentum,
+            "weight_decay": self.alpha if self.solver == "adamw" else 0.0,
+        }
+        decayed = network.layout.penalized(self._parameters.dtype)
+        return Optimizer.create(self.solver, settings, decayed)
+
+    def _epoch_reporter(self, context, X, y):
+        """Return what runs an epoch between the callbacks and prints its loss."""
+
+        def on_epoch(epoch):
+            task = context.subcontext(task_name="epoch")
+            task.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            epoch()
+            self._publish()
+            if self.verbose:
+                print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                if self.validation_scores_ is not None:
+                    print(f"Validation score: {self.validation_scores_[-1]:f}")
+            return task.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=self._snapshot
+            )
+
+        return on_epoch
+
+    def _snapshot(self):
+        """Return the attributes of the model as it stands, for a callback."""
+        return {"_parameters": self._parameters.copy(), "n_iter_": self.n_iter_}
+
+    def _publish(self):
+        """Set the public attributes from the progress so far."""
+        progress = self._progress
+        self.n_iter_ = len(progress.loss_curve)
+        self.t_ = progress.n_samples_seen
+        self.loss_curve_ = list(progress.loss_curve)
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
+        scores = progress.validation_scores
+        self.validation_scores_ = list(scores) if scores else None
+        self.best_validation_score_ = progress.best_score if scores else None
+        # as in scikit-learn's MLP: with early stopping the score is what counts
+        self.best_loss_ = None if self.early_stopping else progress.best_loss
+
+    def _explain(self, reason, incremental, schedule):
+        """Say why training ended, where that matters."""
+        if reason == training.INTERRUPTED:
+            warnings.warn(
+                "Training interrupted by user; the model is as trained so far.",
+                stacklevel=4,
+            )
+        elif reason == training.CONVERGED and self.verbose:
+            what = "Validation score" if self.early_stopping else "Training loss"
+            print(
+                f"{what} did not improve more than tol={self.tol:f} for "
+                f"{self.n_iter_no_change} consecutive epochs. Stopping."
+            )
+        elif (
+            reason == training.MAX_ITER
+            and not incremental
+            and not schedule.runs_its_course
+            and np.isfinite(self.n_iter_no_change)
+        ):
+            warnings.warn(
+                f"Maximum iterations ({self.max_iter}) reached and the optimization "
+                "hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    # --- what a fitted model offers -------------------------------------------------
+
+    @property
+    def weights_(self):
+        """Read-only views of the parameters by name.
+
+        ``layers.0.input_weights`` has shape (n_channels, columns), where the columns
+        are the gates one after the other, each as wide as the layer: i, f, n, o for
+        the LSTM; r, z, n for the GRU. ``recurrent_weights`` likewise, in the order
+        n, r, z for the GRU, and ``bias``, for the GRU those of the recurrent n, r, z
+        and the n of the inputs. ``output.weights`` is (n_units, n_outputs).
+        """
+        if not hasattr(self, "_parameters"):
+            raise AttributeError(
+                f"This {type(self).__name__} has no weights_ before it is fitted."
+            )
+        views = Network(*self._architecture).layout.views(self._parameters)
+        for view in views.values():
+            view.flags.writeable = False
+        return views
+
+    def _predict_raw(self, data):
+        """Return the raw predictions for checked data, (n_samples, n_raw_outputs)."""
+        dtype = self._parameters.dtype
+        return predict_raw(
+            Network(*self._architecture),
+            self._parameters,
+            data,
+            self._channel_mean.astype(dtype),
+            (1.0 / self._channel_scale).astype(dtype),
+            effective_n_jobs(self.n_jobs),
+        )
+
+    def _checked_raw(self, X):
+        """Return the raw predictions for X."""
+        check_is_fitted(self)
+        data = check_sequences(self, X, reset=False, n_channels=self.n_channels)
+        return self._predict_raw(data)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_parameters")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+class _Rows:
+    """Some rows of a data set, as a data set: nothing is copied."""
+
+    def __init__(self, data, rows):
+        self._data = data
+        self._rows = rows
+        self.lengths = data.lengths[rows]
+        self.n_channels = data.n_channels
+        self.dtype = data.dtype
+
+    def __len__(self):
+        return len(self._rows)
+
+    def take(self, rows):
+        return self._data.take(self._rows[rows])
+
+
+def _aligned_copy(parameters):
+    copy = aligned_zeros(parameters.shape, parameters.dtype)
+    copy[:] = parameters
+    return copy

@@ -1,0 +1,73 @@
+"""The recurrent cells: what each needs to know of one, and the list of them.
+
+A cell is two jitted functions that see a shard of sequences, one in each lane:
+
+``forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation)``
+    reads the inputs ``x[t]`` and the states ``hidden[0]`` and ``state[0]``, and writes
+    ``hidden[t + 1]``, ``state[t + 1]`` and what its backward pass needs into `gates`.
+    Where `gates` has a single step there will be no backward pass.
+``backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activation)``
+    reads the gradient ``d_hidden[t]`` with respect to ``hidden[t + 1]``, adds to it
+    what comes back through time, and writes the gradient with respect to
+    the pre-activations into `gates`. `carry` is scratch of one step.
+
+All arrays but the packed weights ``w`` (inputs), ``v`` (recurrent), ``v_t`` (recurrent,
+transposed) and `bias` are (time, rows, lanes). The layer does everything else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from skrnn.cells import elman, gru, lstm
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a layer needs to know of a cell.
+
+    Rows of the gates are counted in blocks of ``n_units``: `n_blocks` of them, of
+    which the products with the inputs and with the hidden state cover the half-open
+    ranges `input_blocks` and `recurrent_blocks`. `products` are the first blocks of
+    the products that the forward pass computes apart. `initial_bias` maps a block to
+    its bias before training. `has_state` says whether there is a state beside the hidden
+    one, `has_activation` whether the activation may be chosen.
+    """
+
+    forward: Callable
+    backward: Callable
+    n_blocks: int
+    input_blocks: tuple[int, int]
+    recurrent_blocks: tuple[int, int]
+    products: tuple[int, ...] = (0,)
+    initial_bias: dict[int, float] = field(default_factory=dict)
+    has_state: bool = False
+    has_activation: bool = False
+
+
+CELLS = {
+    "rnn": Cell(
+        forward=elman.forward,
+        backward=elman.backward,
+        n_blocks=1,
+        input_blocks=(0, 1),
+        recurrent_blocks=(0, 1),
+        has_activation=True,
+    ),
+    "lstm": Cell(
+        forward=lstm.forward,
+        backward=lstm.backward,
+        n_blocks=4,
+        input_blocks=(0, 4),
+        recurrent_blocks=(0, 4),
+        initial_bias={1: 1.0},  # remember at first (Gers et al. 2000)
+        has_state=True,
+    ),
+    "gru": Cell(
+        forward=gru.forward,
+        backward=gru.backward,
+        n_blocks=4,
+        input_blocks=(1, 4),
+        recurrent_blocks=(0, 3),
+        products=(0, 1, 3),
+    ),
+}

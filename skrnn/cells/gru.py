@@ -1,0 +1,57 @@
+"""Gated recurrent unit (Cho et al. 2014), reset gate after the product as in cuDNN.
+
+    a    = b + V h_{t-1}
+    r, z = sigmoid(b + W x_t + V h_{t-1})         two gates, each its own rows
+    n    = tanh(b + W x_t + r a)
+    h_t  = z h_{t-1} + (1 - z) n
+
+Rows of the gates: a, r, z, n; columns of V: a, r, z; columns of W: r, z, n.
+"""
+
+from skrnn._jit import kernel
+from skrnn.activations import sigmoid, tanh
+from skrnn.products import accumulate, affine
+from skrnn.simd import get, put
+
+
+@kernel
+def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
+    """Fill ``hidden[1:]`` and `gates` (or reuse its only step)."""
+    kept = gates.shape[0] - 1
+    a, r, z, n, end = 0, n_h, 2 * n_h, 3 * n_h, 4 * n_h
+    for t in range(n_steps):
+        g = min(t, kept)
+        affine(a, r, r, gates, g, bias, w, x, t, 0, v, hidden, t, n_h)
+        affine(r, n, r, gates, g, bias, w, x, t, n_x, v, hidden, t, n_h)
+        affine(n, end, r, gates, g, bias, w, x, t, n_x, v, hidden, t, 0)
+        for k in range(n_h):
+            reset = sigmoid(get(gates, g, r + k))
+            update = sigmoid(get(gates, g, z + k))
+            new = tanh(get(gates, g, n + k) + reset * get(gates, g, a + k))
+            put(gates, g, r + k, reset)
+            put(gates, g, z + k, update)
+            put(gates, g, n + k, new)
+            put(hidden, t + 1, k, update * (get(hidden, t, k) - new) + new)
+
+
+@kernel
+def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activation):
+    """Replace `gates` by the gradient of their pre-activations."""
+    a, r, z, n = 0, n_h, 2 * n_h, 3 * n_h
+    for t in range(n_steps - 1, -1, -1):
+        for k in range(n_h):
+            reset = get(gates, t, r + k)
+            update = get(gates, t, z + k)
+            new = get(gates, t, n + k)
+            dh = get(d_hidden, t, k)
+            dn = dh * (1.0 - update) * (1.0 - new * new)
+            dz = dh * (get(hidden, t, k) - new) * update * (1.0 - update)
+            dr = dn * get(gates, t, a + k) * reset * (1.0 - reset)
+            put(gates, t, a + k, dn * reset)
+            put(gates, t, r + k, dr)
+            put(gates, t, z + k, dz)
+            put(gates, t, n + k, dn)
+            if t > 0:
+                put(d_hidden, t - 1, k, get(d_hidden, t - 1, k) + dh * update)
+        if t > 0:
+            accumulate(n_h, d_hidden, t - 1, v_t, gates, t, 0, 3 * n_h)

@@ -1,0 +1,260 @@
+"""Losses: value and gradient with respect to the network's raw prediction.
+
+A loss is a jitted function over one shard,
+
+``loss(raw, d_raw, target, weight, scale, levels)``
+
+with `raw` and its gradient `d_raw` of shape (1, rows, lanes), `target` likewise and
+`weight` (1, 1, lanes), 0 in a lane without a sequence. It returns the sum over the
+lanes of weight times loss, and writes the gradient of that sum times `scale`.
+`levels` holds the parameters of the loss: the quantile levels, or huber's delta.
+
+Values follow scikit-learn's: half the squared error, the mean over several outputs,
+the sum over several labels.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from skrnn._jit import kernel
+
+
+@kernel
+def squared_error(raw, d_raw, target, weight, scale, levels):
+    """``(raw - y)^2 / 2``."""
+    n = target.shape[1]
+    value = 0.0
+    for k in range(n):
+        for lane in range(weight.shape[2]):
+            w = weight[0, 0, lane] / n
+            error = raw[0, k, lane] - target[0, k, lane]
+            value += 0.5 * w * error * error
+            d_raw[0, k, lane] = scale * w * error
+    return value
+
+
+@kernel
+def absolute_error(raw, d_raw, target, weight, scale, levels):
+    """``|raw - y|``."""
+    n = target.shape[1]
+    value = 0.0
+    for k in range(n):
+        for lane in range(weight.shape[2]):
+            w = weight[0, 0, lane] / n
+            error = raw[0, k, lane] - target[0, k, lane]
+            value += w * abs(error)
+            d_raw[0, k, lane] = scale * w * np.sign(error)
+    return value
+
+
+@kernel
+def huber(raw, d_raw, target, weight, scale, levels):
+    """Squared within delta of the target, linear beyond (Huber 1964)."""
+    n = target.shape[1]
+    delta = levels[0]
+    value = 0.0
+    for k in range(n):
+        for lane in range(weight.shape[2]):
+            w = weight[0, 0, lane] / n
+            error = raw[0, k, lane] - target[0, k, lane]
+            clipped = min(max(error, -delta), delta)
+            value += w * clipped * (error - 0.5 * clipped)
+            d_raw[0, k, lane] = scale * w * clipped
+    return value
+
+
+@kernel
+def quantile(raw, d_raw, target, weight, scale, levels):
+    """Pinball loss (Koenker and Bassett 1978); a row for each output and level."""
+    n, n_levels = target.shape[1], len(levels)
+    value = 0.0
+    for k in range(n):
+        for q in range(n_levels):
+            row, level = k * n_levels + q, levels[q]
+            for lane in range(weight.shape[2]):
+                w = weight[0, 0, lane] / (n * n_levels)
+                error = target[0, k, lane] - raw[0, row, lane]
+                slope = level if error >= 0.0 else level - 1.0
+                value += w * slope * error
+                d_raw[0, row, lane] = -scale * w * slope
+    return value
+
+
+@kernel
+def poisson(raw, d_raw, target, weight, scale, levels):
+    """``exp(raw) - y raw``: half the deviance up to a constant, raw the log mean."""
+    n = target.shape[1]
+    value = 0.0
+    for k in range(n):
+        for lane in range(weight.shape[2]):
+            w = weight[0, 0, lane] / n
+            if w > 0.0:
+                mean = math.exp(raw[0, k, lane])
+                value += w * (mean - target[0, k, lane] * raw[0, k, lane])
+                d_raw[0, k, lane] = scale * w * (mean - target[0, k, lane])
+            else:
+                d_raw[0, k, lane] = 0.0
+    return value
+
+
+@kernel
+def binary_log_loss(raw, d_raw, target, weight, scale, levels):
+    """``log(1 + exp(raw)) - y raw`` for each label, raw the log-odds."""
+    value = 0.0
+    for k in range(target.shape[1]):
+        for lane in range(weight.shape[2]):
+            w, z, y = weight[0, 0, lane], raw[0, k, lane], target[0, k, lane]
+            small = math.exp(-abs(z))
+            value += w * (max(z, 0.0) + math.log1p(small) - y * z)
+            probability = (1.0 if z >= 0.0 else small) / (1.0 + small)
+            d_raw[0, k, lane] = scale * w * (probability - y)
+    return value
+
+
+@kernel
+def _softmax_into(probabilities, raw, lane):
+    """Write the softmax of a lane; return the logarithm of its denominator."""
+    n = raw.shape[1]
+    largest = raw[0, 0, lane]
+    for k in range(1, n):
+        largest = max(largest, raw[0, k, lane])
+    denominator = 0.0
+    for k in range(n):
+        e = math.exp(raw[0, k, lane] - largest)
+        probabilities[0, k, lane] = e
+        denominator += e
+    for k in range(n):
+        probabilities[0, k, lane] /= denominator
+    return largest + math.log(denominator)
+
+
+@kernel
+def multiclass_log_loss(raw, d_raw, target, weight, scale, levels):
+    """``log(sum exp(raw)) - raw[y]``, y the number of the class."""
+    value = 0.0
+    for lane in range(weight.shape[2]):
+        w, y = weight[0, 0, lane], int(target[0, 0, lane])
+        log_denominator = _softmax_into(d_raw, raw, lane)
+        value += w * (log_denominator - raw[0, y, lane])
+        d_raw[0, y, lane] -= 1.0
+        for k in range(raw.shape[1]):
+            d_raw[0, k, lane] *= scale * w
+    return value
+
+
+@kernel
+def binary_squared_error(raw, d_raw, target, weight, scale, levels):
+    """``(p - y)^2 / 2`` with p the logistic function of raw; the mean over labels."""
+    n = target.shape[1]
+    value = 0.0
+    for k in range(n):
+        for lane in range(weight.shape[2]):
+            w = weight[0, 0, lane] / n
+            p = 0.5 + 0.5 * math.tanh(0.5 * raw[0, k, lane])
+            error = p - target[0, k, lane]
+            value += 0.5 * w * error * error
+            d_raw[0, k, lane] = scale * w * error * p * (1.0 - p)
+    return value
+
+
+@kernel
+def multiclass_squared_error(raw, d_raw, target, weight, scale, levels):
+    """Half the mean over the classes of ``(p - [k = y])^2``, p the softmax of raw."""
+    n = raw.shape[1]
+    value = 0.0
+    for lane in range(weight.shape[2]):
+        w, y = weight[0, 0, lane] / n, int(target[0, 0, lane])
+        _softmax_into(d_raw, raw, lane)
+        mean_error = 0.0
+        for k in range(n):
+            p = d_raw[0, k, lane]
+            error = p - (1.0 if k == y else 0.0)
+            value += 0.5 * w * error * error
+            mean_error += p * error
+        for k in range(n):
+            p = d_raw[0, k, lane]
+            error = p - (1.0 if k == y else 0.0)
+            d_raw[0, k, lane] = scale * w * p * (error - mean_error)
+    return value
+
+
+# --- predictions ----------------------------------------------------------------------
+
+
+def _identity(raw):
+    return raw
+
+
+def _logistic(raw):
+    return np.exp(-np.logaddexp(0.0, -raw))
+
+
+def _softmax(raw):
+    probabilities = np.exp(raw - raw.max(axis=1, keepdims=True))
+    return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+# --- the best constant: where the bias of the output layer starts ---------------------
+
+
+def _zero(targets, weights, levels):
+    return 0.0
+
+
+def _mean(targets, weights, levels):
+    return np.average(targets, axis=0, weights=weights)
+
+
+def _log_mean(targets, weights, levels):
+    return np.log(np.maximum(_mean(targets, weights, levels), 1e-6))
+
+
+def _quantiles(targets, weights, levels):
+    """Weighted quantiles by the inverted distribution function, output by output."""
+    columns = []
+    for target in targets.T:
+        order = np.argsort(target, kind="stable")
+        below = np.cumsum(weights[order])
+        at = np.searchsorted(below, levels * below[-1])
+        columns.append(target[order][np.minimum(at, len(target) - 1)])
+    return np.concatenate(columns)
+
+
+def _median(targets, weights, levels):
+    return _quantiles(targets, weights, np.array([0.5]))
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss and what follows from it.
+
+    `predict` maps raw predictions to those in the loss's own terms, `constant` gives
+    the raw prediction that is best for all samples alike.
+    """
+
+    function: Callable
+    predict: Callable = _identity
+    constant: Callable = _zero
+
+
+REGRESSION_LOSSES = {
+    "squared_error": Loss(squared_error, constant=_mean),
+    "absolute_error": Loss(absolute_error, constant=_median),
+    "huber": Loss(huber, constant=_median),
+    "quantile": Loss(quantile, constant=_quantiles),
+    "poisson": Loss(poisson, predict=np.exp, constant=_log_mean),
+}
+# by what the targets are: "binary" serves several labels as well
+CLASSIFICATION_LOSSES = {
+    "log_loss": {
+        "binary": Loss(binary_log_loss, predict=_logistic),
+        "multiclass": Loss(multiclass_log_loss, predict=_softmax),
+    },
+    "squared_error": {
+        "binary": Loss(binary_squared_error, predict=_logistic),
+        "multiclass": Loss(multiclass_squared_error, predict=_softmax),
+    },
+}

@@ -1,0 +1,52 @@
+"""Independent tasks on several threads, each with a workspace of its own."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+# Multiply-adds below which another thread costs more than it saves.
+MIN_FLOPS_PER_THREAD = 1_000_000
+
+
+class Threads:
+    """Runs a function over a list, on several threads where that pays.
+
+    Each thread works in a workspace of its own, made by `make_workspace`.
+    """
+
+    def __init__(self, n_threads, make_workspace):
+        self._n_threads = n_threads
+        self._make_workspace = make_workspace
+        self._workspaces = [make_workspace()]
+        self._pool = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+
+    def map(self, function, tasks, flops):
+        """Return ``[function(workspace, task) for task in tasks]``."""
+        n = min(self._n_threads, len(tasks), int(flops // MIN_FLOPS_PER_THREAD))
+        if n < 2:
+            return [function(self._workspaces[0], task) for task in tasks]
+        while len(self._workspaces) < n:
+            self._workspaces.append(self._make_workspace())
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._n_threads)
+        results = [None] * len(tasks)
+        unclaimed = iter(range(len(tasks)))  # next() is atomic under the GIL
+
+        def work(workspace):
+            for i in unclaimed:
+                results[i] = function(workspace, tasks[i])
+
+        others = [self._pool.submit(work, w) for w in self._workspaces[1:n]]
+        try:
+            work(self._workspaces[0])
+        finally:  # also after Ctrl-C: nothing may run on into the next batch
+            for other in others:
+                other.exception()
+        for other in others:
+            other.result()
+        return results

@@ -1,0 +1,81 @@
+import hashlib
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "skrnn"
+
+# Editing these recompiles nothing: they prepare and check, and hold no kernel.
+ESTIMATOR_SIDE = {"__init__.py", "regressor.py", "classifier.py", "_base.py"}
+ESTIMATOR_SIDE |= {"sequences.py", "callbacks.py"}
+
+
+def kernel_key():
+    """Hash all that compiled code depends on: kernels, helpers, numba, Python."""
+    digest = hashlib.sha256(f"{version('numba')} {sys.version}".encode())
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source = path.read_bytes()
+        top_level = path.parent == PACKAGE
+        if top_level and path.name in ESTIMATOR_SIDE and b"_jit" not in source:
+            continue
+        name = path.relative_to(PACKAGE).as_posix()
+        digest.update(f"\n{name} {len(source)}\n".encode() + source)
+    return digest.hexdigest()[:16]
+
+
+def use_cache_of_these_sources():
+    """Point numba at a cache folder that no other version of the kernels uses.
+
+    numba itself notices an edit of the file that holds a kernel, but not of the
+    helpers that it calls, so that a test could pass on code that is gone.
+    """
+    if "numba" in sys.modules:
+        raise RuntimeError("numba was imported before tests/conftest.py set its cache")
+    key = kernel_key()
+    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(user_cache) / "skrnn-tests")
+    # A worker of pytest-xdist inherits the folder that its parent has chosen.
+    folder = base if base.name == key else base / key
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+
+
+use_cache_of_these_sources()
+
+# The first example compiles a kernel: a deadline would measure the compiler.
+settings.register_profile("skrnn", deadline=None, max_examples=30, print_blob=True)
+settings.load_profile("skrnn")
+
+JIT_DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+
+
+def pytest_addoption(parser):
+    default = os.environ.get("SKRNN_DATA") or ROOT.parent / "shared" / "data"
+    parser.addoption(
+        "--skrnn-data",
+        type=Path,
+        default=Path(default),
+        help="folder of the public data sets (or set SKRNN_DATA); without it the "
+        "tests that read them are skipped (default: %(default)s)",
+    )
+
+
+def pytest_collection_modifyitems(items):
+    skip = pytest.mark.skip(reason="needs the JIT, and NUMBA_DISABLE_JIT is set")
+    for item in items:
+        if JIT_DISABLED and item.get_closest_marker("needs_jit"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def data_dir(request):
+    """Folder of the public data sets that are not part of the repository."""
+    folder = request.config.getoption("--skrnn-data")
+    if not folder.is_dir():
+        pytest.skip(f"no data sets in {folder}: pass --skrnn-data or set SKRNN_DATA")
+    return folder
