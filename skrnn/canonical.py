@@ -55,7 +55,8 @@ def canonical_rows(data, y, sample_weight=None):
     Raises
     ------
     ValueError
-        If `data`, `y` and `sample_weight` do not have the same number of samples.
+        If `data`, `y` and `sample_weight` do not have the same number of samples, or
+        a weight is negative or NaN.
     """
     targets = _bits(y, len(data))
     if sample_weight is None:
@@ -66,6 +67,8 @@ def canonical_rows(data, y, sample_weight=None):
             f"sample_weight has shape {sample_weight.shape}, "
             f"expected ({len(data)},): one weight for each sample."
         )
+    if not (sample_weight >= 0).all():
+        raise ValueError("sample_weight must hold numbers that are not negative.")
 
     rows = np.flatnonzero(sample_weight)
     hashes = _hash_samples(data, targets, rows)
@@ -73,9 +76,7 @@ def canonical_rows(data, y, sample_weight=None):
     rows, hashes = rows[order], hashes[order]
     rows, is_first = _group(data, targets, rows, hashes)
     firsts = np.flatnonzero(is_first)
-    weights = _sum_groups(sample_weight[rows], firsts)
-    kept = weights > 0
-    return rows[firsts[kept]], weights[kept]
+    return rows[firsts], _sum_groups(sample_weight[rows], firsts)
 
 
 def row_blocks(data, rows, max_bytes=BLOCK_BYTES):

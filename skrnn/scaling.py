@@ -318,13 +318,13 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return values
 
     def _map(self, X, function):
-        """Apply a function of float64 steps to all steps of X."""
+        """Apply a function to all steps of X, by blocks that it may write to."""
         data = check_sequences(self, X, reset=False, n_channels=self.n_channels)
         values = np.empty((int(data.lengths.sum()), data.n_channels), data.dtype)
         rows, used = np.arange(len(data)), 0
         for piece in row_blocks(data, rows):
-            block = data.take(rows[piece]).astype(np.float64, copy=False)
-            values[used : used + len(block)] = function(block)
+            block = function(data.take(rows[piece]))
+            values[used : used + len(block)] = block
             used += len(block)
         return _like(X, data, values)
 

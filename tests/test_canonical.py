@@ -215,6 +215,13 @@ def test_hash_depends_on_length_and_targets_apart_from_values():
     assert one != two
 
 
+def test_hash_depends_on_every_target():
+    data = Ragged([[1.0]] * 4)
+    targets = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.uint64)
+    hashes = canonical._hash_samples(data, targets, np.arange(4))
+    assert len(np.unique(hashes)) == 4
+
+
 def test_data_is_read_by_blocks(any_hash, monkeypatch):
     x = np.tile(np.arange(40.0), (100, 1))
     x[::3] += 1
@@ -260,3 +267,9 @@ def test_disagreeing_numbers_of_samples():
         canonical_rows(data, np.zeros(3))
     with pytest.raises(ValueError, match=r"sample_weight has shape \(1,\)"):
         canonical_rows(data, np.zeros(2), np.ones(1))
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan])
+def test_weights_that_are_none(weight):
+    with pytest.raises(ValueError, match="sample_weight must hold numbers"):
+        canonical_rows(Ragged([[1.0], [2.0]]), np.zeros(2), np.array([1.0, weight]))

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skrnn import canonical
@@ -478,6 +479,18 @@ def test_other_channels_than_in_fit():
         scaler.transform(np.ones((2, 3, 3)))
     with pytest.raises(ValueError, match="X has 3 features"):
         scaler.partial_fit(np.ones((2, 3, 3)))
+
+
+def test_float32_is_preserved_and_said_to_be():
+    assert get_tags(SequenceScaler()).transformer_tags.preserves_dtype == [
+        "float64",
+        "float32",
+    ]
+    X = Sequences(ragged(dtype=np.float32))
+    scaler = SequenceScaler().fit(X)
+    Z = scaler.transform(X)
+    assert Z.dtype == scaler.inverse_transform(Z).dtype == np.float32
+    np.testing.assert_allclose(scaler.inverse_transform(Z).values, X.values, rtol=1e-5)
 
 
 def test_clone_and_pickle():

@@ -10,6 +10,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import keras  # noqa: E402  (the backend is chosen before the import)
 
+if BACKEND == "jax":
+    import jax
+
 CELLS = {
     "rnn": keras.layers.SimpleRNN,
     "lstm": keras.layers.LSTM,
@@ -30,6 +33,8 @@ class KerasPeer(Peer):
         """Time steps of fit, or calls of predict_on_batch."""
         keras.backend.clear_session()
         keras.config.set_floatx(work.dtype)
+        if BACKEND == "jax":
+            jax.config.update("jax_enable_x64", work.dtype == "float64")
         X, y = work.data()
         model = keras.Sequential(
             [

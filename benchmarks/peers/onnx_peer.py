@@ -75,4 +75,5 @@ class OnnxPeer(Peer):
 
 
 if __name__ == "__main__":
+    onnxruntime.set_default_logger_severity(4)  # errors are raised; once is enough
     serve(OnnxPeer())
