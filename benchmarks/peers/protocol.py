@@ -84,7 +84,9 @@ class Peer(ABC):
 
 def cores() -> int:
     """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def powers_of_two_and_all_cores() -> list[int]:

@@ -69,7 +69,8 @@ class SkrnnPeer(Peer):
         n_epochs = 1 + max(2, round(seconds / epoch))
         n_steps = (n_epochs - 1) * work.n_batches
         step = (fit_seconds(work, n_epochs, n_jobs) - one_epoch) / n_steps
-        self._notes["fixed_seconds_of_a_fit"] = one_epoch - step * work.n_batches
+        fixed = max(0.0, one_epoch - step * work.n_batches)
+        self._notes["fixed_seconds_of_a_fit"] = fixed
 
         def measure():
             nonlocal one_epoch

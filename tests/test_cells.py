@@ -1,0 +1,219 @@
+"""Every cell in CELLS, through a layer of its own: a new cell is tested here unedited.
+
+Cells are seen through `RecurrentLayer`, so that their calling convention may change.
+"""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skrnn.activations import ACTIVATIONS
+from skrnn.cells import CELLS
+from skrnn.layers import RecurrentLayer, Shard, rows_of
+from skrnn.parameters import ParameterLayout, aligned_zeros
+from skrnn.simd import lane_count
+from tests.oracles import recurrent
+from tests.oracles.derivatives import derivative, gradient
+
+DTYPES = [np.float32, np.float64]
+# a cell, and an activation where it lets one choose
+KINDS = [
+    (name, activation)
+    for name, cell in CELLS.items()
+    for activation in (ACTIVATIONS if cell.has_activation else ["tanh"])
+]
+# 17 units and 9 inputs leave a rest after every size of block
+SIZES = [(1, 1), (1, 3), pytest.param(9, 17, marks=pytest.mark.needs_jit)]
+
+
+class LayerOfLanes:
+    """A recurrent layer with random parameters, run over full lanes."""
+
+    def __init__(self, cell, activation, n_inputs, n_units, dtype=np.float64, seed=0):
+        self.dtype = dtype
+        self.n_inputs, self.n_units = n_inputs, n_units
+        self.layer = RecurrentLayer(
+            CELLS[cell], ACTIVATIONS[activation], n_inputs, n_units
+        )
+        self.layout = ParameterLayout(self.layer.parameter_shapes())
+        self.rng = np.random.default_rng(seed)
+        self.parameters = aligned_zeros((self.layout.size,), dtype)
+        self.parameters[:] = 0.4 * self.rng.normal(size=self.layout.size)
+
+    def inputs(self, n_steps):
+        shape = (n_steps, self.n_inputs, lane_count(self.dtype))
+        return self.rng.normal(size=shape).astype(self.dtype)
+
+    def run(self, x, parameters=None, training=True, d_output=None):
+        """Return hidden states, (steps, units, lanes), and the gradients if asked."""
+        n_steps = len(x)
+        parameters = self.parameters if parameters is None else parameters
+        packed = self.layer.allocate_packed(self.dtype)
+        views = self.layout.views(np.ascontiguousarray(parameters, self.dtype))
+        self.layer.pack(packed, views, training)
+        below = rows_of(n_steps, self.n_inputs, self.dtype)
+        below[:, : self.n_inputs] = x
+        buffers = self.layer.allocate(n_steps, self.dtype, training)
+        lengths = np.full(x.shape[2], n_steps)
+        shard = Shard(lengths, n_steps, x.shape[2], is_ragged=False)
+        self.layer.forward(packed, below, buffers, shard)
+        hidden = buffers.output[:n_steps, : self.n_units].copy()
+        if d_output is None:
+            return hidden
+        buffers.d_output[:n_steps, : self.n_units] = d_output
+        flat = aligned_zeros((self.layout.size,), self.dtype)
+        d_x = np.full_like(below, np.nan)
+        self.layer.backward(packed, below, buffers, self.layout.views(flat), d_x, shard)
+        return hidden, flat, d_x[:, : self.n_inputs]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_parameters_fit_the_description_of_the_cell(cell):
+    kind = CELLS[cell]
+    shapes = RecurrentLayer(kind, 0, 2, 5).parameter_shapes()
+    columns = {
+        name: 5 * (last - first)
+        for name, (first, last) in {
+            "input_weights": kind.input_blocks,
+            "recurrent_weights": kind.recurrent_blocks,
+        }.items()
+    }
+    assert shapes["input_weights"] == (2, columns["input_weights"])
+    assert shapes["recurrent_weights"] == (5, columns["recurrent_weights"])
+    assert shapes["bias"] == (5 * kind.n_blocks,)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_inputs, n_units", SIZES)
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_forward_is_the_oracles(cell, activation, n_inputs, n_units, dtype):
+    if cell not in recurrent.CELLS:
+        pytest.skip(f"no oracle of {cell} in tests/oracles/recurrent.py")
+    layer = LayerOfLanes(cell, activation, n_inputs, n_units, dtype)
+    x = layer.inputs(4)
+    hidden = layer.run(x)
+    views = layer.layout.views(layer.parameters.astype(np.float64))
+    for lane in range(lane_count(dtype)):
+        expected = recurrent.CELLS[cell](
+            x[:, :, lane].astype(np.float64), **views, activation=activation
+        )
+        tolerance = 3e-6 if dtype == np.float32 else 1e-13
+        assert_allclose(hidden[:, :, lane], expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_forward_without_backward_gives_the_same(cell, activation):
+    """It keeps the gates of one step only."""
+    layer = LayerOfLanes(cell, activation, 2, 3)
+    x = layer.inputs(5)
+    assert_array_equal(layer.run(x, training=False), layer.run(x, training=True))
+
+
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_lanes_do_not_meet(cell, activation):
+    layer = LayerOfLanes(cell, activation, 2, 3)
+    x = layer.inputs(4)
+    hidden = layer.run(x)
+    other = x.copy()
+    other[:, :, 1] = 5.0
+    changed = layer.run(other)
+    assert_array_equal(np.delete(changed, 1, axis=2), np.delete(hidden, 1, axis=2))
+    assert (changed[:, :, 1] != hidden[:, :, 1]).any()
+
+
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_no_step_sees_what_comes_after(cell, activation):
+    layer = LayerOfLanes(cell, activation, 2, 3)
+    x = layer.inputs(6)
+    assert_array_equal(layer.run(x[:4]), layer.run(x)[:4])
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 5])
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_every_gradient(cell, activation, n_steps):
+    """Of every parameter and every input, coordinate by coordinate."""
+    layer = LayerOfLanes(cell, activation, 1, 2)
+    x = layer.inputs(n_steps)
+    d_output = layer.rng.normal(size=(n_steps, 2, x.shape[2]))
+    _, flat, d_x = layer.run(x, d_output=d_output)
+
+    def of_parameters(p):
+        return float((d_output * layer.run(x, p)).sum())
+
+    def of_inputs(x):
+        return float((d_output * layer.run(x)).sum())
+
+    slopes = gradient(of_parameters, layer.parameters.copy(), step=1e-4)
+    assert_allclose(flat, slopes, rtol=1e-8, atol=1e-8)
+    # all lanes at once: no lane of the output hangs on another lane's input
+    for t, k in np.ndindex(x.shape[:2]):
+        direction = np.zeros_like(x)
+        direction[t, k] = layer.rng.normal(size=x.shape[2])
+        slope = derivative(of_inputs, x, direction, step=1e-4)
+        assert_allclose((d_x * direction).sum(), slope, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.needs_jit
+@pytest.mark.parametrize("n_inputs, n_units", [(3, 5), (9, 17), (1, 16), (8, 24)])
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_gradients_of_larger_layers(cell, activation, n_inputs, n_units):
+    """Along random directions within each parameter, and within the inputs."""
+    layer = LayerOfLanes(cell, activation, n_inputs, n_units)
+    layer.parameters *= 0.5
+    x = layer.inputs(4)
+    d_output = layer.rng.normal(size=(4, n_units, x.shape[2]))
+    _, flat, d_x = layer.run(x, d_output=d_output)
+
+    def of_parameters(p):
+        return float((d_output * layer.run(x, p)).sum())
+
+    for where in layer.layout.slices.values():
+        for _ in range(3):
+            direction = np.zeros_like(flat)
+            direction[where] = layer.rng.normal(size=where.stop - where.start)
+            slope = derivative(of_parameters, layer.parameters.copy(), direction, 1e-6)
+            assert_allclose(flat @ direction, slope, rtol=1e-6, atol=1e-6)
+    direction = layer.rng.normal(size=x.shape)
+    slope = derivative(
+        lambda x: float((d_output * layer.run(x)).sum()), x, direction, 1e-6
+    )
+    assert_allclose((d_x * direction).sum(), slope, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_gradients_are_linear_in_what_comes_back(cell, activation):
+    layer = LayerOfLanes(cell, activation, 2, 3)
+    x = layer.inputs(3)
+    d_output = layer.rng.normal(size=(3, 3, x.shape[2]))
+    _, once, _ = layer.run(x, d_output=d_output)
+    _, twice, _ = layer.run(x, d_output=2 * d_output)
+    assert_allclose(twice, 2 * once, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_float32_gradients_are_those_of_float64(cell, activation):
+    single = LayerOfLanes(cell, activation, 2, 3, np.float32)
+    double = LayerOfLanes(cell, activation, 2, 3)
+    double.parameters[:] = single.parameters
+    x = single.inputs(4)
+    d_output = single.rng.normal(size=(4, 3, x.shape[2])).astype(np.float32)
+    _, flat, d_x = single.run(x, d_output=d_output)
+    lanes = lane_count(np.float64)
+    total = np.zeros_like(double.parameters)
+    for first in range(0, x.shape[2], lanes):
+        some = np.s_[:, :, first : first + lanes]
+        _, gradients, d_x_some = double.run(
+            x[some].astype(np.float64), d_output=d_output[some].astype(np.float64)
+        )
+        total += gradients
+        assert_allclose(d_x[some], d_x_some, rtol=1e-4, atol=1e-5)
+    assert_allclose(flat, total, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("cell", [c for c in CELLS if not CELLS[c].has_activation])
+def test_cells_with_gates_stay_finite_under_any_input(cell):
+    layer = LayerOfLanes(cell, "tanh", 1, 3)
+    x = np.zeros((6, 1, lane_count(np.float64)))
+    x[::2], x[1::2] = 1e300, -1e300
+    hidden = layer.run(x)
+    assert np.abs(hidden).max() <= 1
