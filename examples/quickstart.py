@@ -2,10 +2,10 @@
 
     python examples/quickstart.py [figure.png]
 
-First the sea surface temperature off Peru, where El Niño shows: the past 24 months go
-in, the next 12 come out. Then scikit-learn's digits, eight rows of eight pixels, read
-row by row. scikit-learn searches the cell and the size of both networks on training
-data alone, as it does for the MLP beside them. The first run compiles the networks.
+First the sea surface temperature off Peru, where El Niño shows: 24 months go in, the
+next 12 come out. Then scikit-learn's digits, read one row of eight pixels after the
+other. GridSearchCV chooses the cell and the size of both networks on the training
+part alone, as it does for the MLPs beside them. The first run compiles the networks.
 """
 
 import sys
@@ -25,69 +25,59 @@ from sklearn.preprocessing import StandardScaler
 
 from skrnn import RNNClassifier, RNNRegressor
 
-LAGS, HORIZON, N_TEST = 24, 12, 120  # months; forecasts from 120 months are the test
-DEFAULT_FIGURE = Path(__file__).with_suffix(".png")
+LAGS, HORIZON, N_TEST = 24, 12, 120  # months; the last 120 forecasts are the test
 RNN = {"learning_rate": "cosine", "random_state": 0}
-RNN_GRID = {"cell": ["rnn", "lstm", "gru"], "hidden_layer_sizes": [(16,), (48,)]}
+RNN_GRID = {"cell": ["rnn", "lstm", "gru"], "hidden_layer_sizes": [(16,), (64,)]}
+MLP = {"learning_rate_init": 0.01, "max_iter": 500, "random_state": 0}
+MLP_GRID = {"hidden_layer_sizes": [(16,), (64,)], "alpha": [0.01, 1, 10]}
 
 
 def main():
     """Run both tasks, print their tables and save the figure."""
     begin = time.perf_counter()
     observed, forecasts = forecast_sea_temperature()
-    figure = draw(observed, forecasts, read_digits())
-    save(figure, sys.argv[1] if len(sys.argv) > 1 else DEFAULT_FIGURE)
+    images, true, read = read_digits()
+    path = sys.argv[1] if len(sys.argv) > 1 else Path(__file__).with_suffix(".png")
+    try:
+        draw(observed, forecasts, images, true, read).savefig(path)
+        print(f"\nFigure: {path}")
+    except OSError as error:
+        print(f"\nNo figure: {error}")
     print(f"All in {time.perf_counter() - begin:.0f} s.")
 
 
 def forecast_sea_temperature():
-    """Return what was observed and each method's forecasts, (n_test, horizon)."""
-    print("\nForecasting: sea surface temperature, monthly, 1950-2010")
-    series = load_sea_temperature()
-    X, y = make_windows(series, LAGS, HORIZON)
-    # a training window ends where the first forecast of the test begins
-    X_train, y_train = X[: -N_TEST - HORIZON + 1], y[: -N_TEST - HORIZON + 1]
-    X_test, y_test = X[-N_TEST:], y[-N_TEST:]
+    """Return what was observed and each method's forecasts, (N_TEST, HORIZON)."""
+    print("Forecasting the sea surface temperature (the first fit compiles)")
+    years = sm.datasets.elnino.load_pandas().data.drop(columns="YEAR")
+    series = years.stack().to_numpy(np.float32)  # float32 is faster than float64
+    windows = sliding_window_view(series, LAGS + HORIZON)
+    X, y = windows[:, :LAGS], windows[:, LAGS:]
+    # what a training window looks ahead at lies before the first forecast of the test
+    X_train, X_test = X[: -N_TEST - HORIZON + 1], X[-N_TEST:]
+    y_train, y_test = y[: -N_TEST - HORIZON + 1], y[-N_TEST:]
 
-    # neighbouring windows share months: the gap keeps them out of the validation
-    splits = TimeSeriesSplit(n_splits=3, gap=HORIZON - 1)
-    rnn = search(RNNRegressor(max_iter=60, **RNN), RNN_GRID, splits)
-    mlp = search(
-        TransformedTargetRegressor(
-            make_pipeline(
-                StandardScaler(), MLPRegressor(max_iter=1000, random_state=0)
-            ),
-            transformer=StandardScaler(),
-        ),
-        {
-            "regressor__mlpregressor__hidden_layer_sizes": [(16,), (48,)],
-            "regressor__mlpregressor__alpha": [0.01, 1, 10],
-        },
-        splits,
+    # neighbouring windows share months: a gap keeps the validation parts clean
+    options = {
+        "cv": TimeSeriesSplit(n_splits=3, gap=HORIZON - 1),
+        "scoring": "neg_mean_absolute_error",
+    }
+    rnn = GridSearchCV(RNNRegressor(max_iter=60, **RNN), RNN_GRID, verbose=3, **options)
+    mlp = GridSearchCV(MLPRegressor(**MLP), MLP_GRID, verbose=1, **options)
+    scaled_mlp = TransformedTargetRegressor(  # RNNRegressor scales X and y itself
+        make_pipeline(StandardScaler(), mlp), transformer=StandardScaler()
     )
     forecasts = {
-        "same month last year": X_test[:, -12:],
-        "MLPRegressor": mlp.fit(X_train, y_train).predict(X_test),
+        "the year before": X_test[:, -12:],
         "RNNRegressor": rnn.fit(X_train, y_train).predict(X_test),
+        "MLPRegressor": scaled_mlp.fit(X_train, y_train).predict(X_test),
     }
-    print(f"\n{N_TEST} forecasts of {HORIZON} months, °C    MAE   RMSE  sMAPE")
+    print(f"\n{N_TEST} forecasts of {HORIZON} months      MAE     RMSE    sMAPE")
     for name, forecast in forecasts.items():
         mae, rmse, smape = forecast_errors(y_test, forecast)
-        print(f"{name:32} {mae:6.3f} {rmse:6.3f} {smape:5.2f}%")
-    print(f"RNNRegressor is {describe(rnn)}.")
+        print(f"{name:24} {mae:5.3f} °C {rmse:5.3f} °C {smape:5.2f} %")
+    print(f"Chosen for RNNRegressor: {rnn.best_params_}\n")
     return y_test, forecasts
-
-
-def load_sea_temperature():
-    """Return the months of El Niño's region 1+2, in °C."""
-    months = sm.datasets.elnino.load_pandas().data.drop(columns="YEAR").to_numpy()
-    return months[np.isfinite(months)]  # row by row; the last months are missing
-
-
-def make_windows(series, lags, horizon):
-    """Return X of shape (n, lags) and what follows, y of shape (n, horizon)."""
-    windows = sliding_window_view(series, lags + horizon)
-    return windows[:, :lags], windows[:, lags:]
 
 
 def forecast_errors(y_true, y_pred):
@@ -98,96 +88,55 @@ def forecast_errors(y_true, y_pred):
 
 
 def read_digits():
-    """Return images of the test set, and the digits that the network reads there."""
-    print("\nClassification: handwritten digits, read row by row")
+    """Return the images of the test part, their digits and what the network read."""
+    print("Classification: handwritten digits, row by row")
     digits = load_digits()
+    X, y = digits.images.astype(np.float32), digits.target  # X: (1797, 8 rows, 8)
     X_train, X_test, y_train, y_test = train_test_split(
-        digits.images,
-        digits.target,
-        test_size=0.25,
-        stratify=digits.target,
-        random_state=0,
-    )  # images are sequences: (n_samples, 8 rows, 8 pixels)
-    rnn = search(RNNClassifier(max_iter=20, **RNN), RNN_GRID, 3)
-    mlp = search(
-        make_pipeline(StandardScaler(), MLPClassifier(max_iter=500, random_state=0)),
-        {"mlpclassifier__hidden_layer_sizes": [(48,), (100,)]},
-        3,
+        X, y, test_size=0.25, stratify=y, random_state=0
     )
+    rnn = GridSearchCV(RNNClassifier(max_iter=20, **RNN), RNN_GRID, cv=3, verbose=3)
     rnn.fit(X_train, y_train)
+    mlp = make_pipeline(
+        StandardScaler(), GridSearchCV(MLPClassifier(**MLP), MLP_GRID, cv=3, verbose=1)
+    )
     mlp.fit(X_train.reshape(-1, 64), y_train)
-    print(f"\n{len(y_test)} digits                     accuracy")
-    print(f"MLPClassifier {100 * mlp.score(X_test.reshape(-1, 64), y_test):24.2f}%")
-    print(f"RNNClassifier {100 * rnn.score(X_test, y_test):24.2f}%")
-    print(f"RNNClassifier is {describe(rnn)}.")
+    print(f"\n{len(y_test)} digits              accuracy")
+    print(f"RNNClassifier {100 * rnn.score(X_test, y_test):17.2f} %")
+    print(f"MLPClassifier {100 * mlp.score(X_test.reshape(-1, 64), y_test):17.2f} %")
+    print(f"Chosen for RNNClassifier: {rnn.best_params_}")
     return X_test, y_test, rnn.predict(X_test)
 
 
-def search(model, grid, splits):
-    """Return a grid search that prints a line for each fit."""
-    scoring = "neg_mean_absolute_error" if isinstance(splits, TimeSeriesSplit) else None
-    return GridSearchCV(model, grid, scoring=scoring, cv=splits, verbose=3)
-
-
-def describe(rnn):
-    """Say what a grid search chose."""
-    best = rnn.best_params_
-    return f"one {best['cell']} layer of {best['hidden_layer_sizes'][0]} units"
-
-
-def draw(observed, forecasts, digits):
-    """Return a figure of the forecasts, their errors, and some digits."""
+def draw(observed, forecasts, images, true, read):
+    """Return a figure of forecasts, their errors by distance, and some digits."""
     figure = Figure(figsize=(10, 6), layout="constrained")
-    top, bottom = figure.subfigures(2, 1)
-    draw_forecasts(top.subplots(), observed, forecasts)
-    left, right = bottom.subfigures(1, 2)
-    draw_errors(left.subplots(), observed, forecasts)
-    draw_digits(right, *digits)
-    return figure
+    (top, bottom) = figure.subfigures(2, 1)
+    (left, right) = bottom.subfigures(1, 2)
 
+    axes = top.subplots()  # every twelfth forecast: they follow each other
+    months = np.arange(N_TEST).reshape(-1, HORIZON)
+    axes.plot(months.ravel(), observed[::HORIZON].ravel(), "k.-", label="observed")
+    for name, style in {"the year before": "C7--", "RNNRegressor": "C3-"}.items():
+        lines = axes.plot(months.T, forecasts[name][::HORIZON].T, style)
+        lines[0].set_label(name)
+    axes.set(xlabel="month of the test", ylabel="°C", ylim=(18, 28))
+    axes.legend(ncols=3, loc="lower left", frameon=False)
 
-def draw_forecasts(axes, observed, forecasts):
-    """Draw every twelfth forecast, so that they follow each other."""
-    months = np.arange(observed[::HORIZON].size)
-    axes.plot(months, observed[::HORIZON].ravel(), "k.-", lw=0.8, label="observed")
-    for name, style in {"same month last year": "C7--", "RNNRegressor": "C3"}.items():
-        for start, year in enumerate(forecasts[name][::HORIZON]):
-            label = name if start == 0 else None
-            axes.plot(start * HORIZON + np.arange(HORIZON), year, style, label=label)
-    axes.set(
-        xlabel="month of the test", ylabel="°C", title="Forecasts, a year at a time"
-    )
-    axes.legend(ncols=3, loc="lower left")
-
-
-def draw_errors(axes, observed, forecasts):
-    """Draw the mean absolute error over how far the forecast looks ahead."""
-    for (name, forecast), color in zip(
-        forecasts.items(), ["C7", "C0", "C3"], strict=True
-    ):
+    axes = left.subplots()
+    for (name, forecast), color in zip(forecasts.items(), ["C7", "C3", "C0"]):
         error = np.abs(observed - forecast).mean(axis=0)
-        axes.plot(np.arange(1, HORIZON + 1), error, "o-", color=color, ms=3, label=name)
+        axes.plot(np.arange(1, HORIZON + 1), error, f"{color}.-", label=name)
     axes.set(xlabel="months ahead", ylabel="mean absolute error, °C", ylim=(0, None))
-    axes.legend()
+    axes.legend(frameon=False)
 
-
-def draw_digits(figure, images, true, read):
-    """Draw digits and what the network read, the misread ones first."""
-    figure.suptitle("Digits, as read by RNNClassifier (misread ones in red)")
-    order = np.argsort(true == read, kind="stable")
-    for axes, i in zip(figure.subplots(3, 8).flat, order, strict=False):
+    right.suptitle("Digits as read by RNNClassifier, wrongly in red")
+    wrong_first = np.argsort(read == true, kind="stable")
+    for axes, i in zip(right.subplots(3, 8).flat, wrong_first):
         axes.imshow(images[i], cmap="gray_r")
-        axes.set_title(read[i], color="k" if read[i] == true[i] else "C3", fontsize=9)
+        axes.set_title(read[i], color="k" if read[i] == true[i] else "C3")
         axes.axis("off")
-
-
-def save(figure, path):
-    """Save the figure, and go on where that is not allowed."""
-    try:
-        figure.savefig(path, dpi=100)
-        print(f"\nFigure: {path}")
-    except OSError as error:
-        print(f"\nNo figure: {error}")
+    return figure
 
 
 if __name__ == "__main__":

@@ -37,7 +37,10 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """
 
     _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "cell": [StrOptions(set(CELLS))],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "solver": [StrOptions(set(SOLVERS))],
@@ -46,9 +49,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "learning_rate": [
-            StrOptions({"constant", "invscaling", "adaptive", "cosine"})
-        ],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", "cosine"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
@@ -164,7 +165,9 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 raw = self._predict_raw(validation_data)
                 return self._score_encoded(y_true, self._from_raw(raw), w_val)
 
-        self._train(X, y, training_set, score, early_stopping, incremental, random_state)
+        self._train(
+            X, y, training_set, score, early_stopping, incremental, random_state
+        )
         return self
 
     def _checked_targets(self, data, y, reset):

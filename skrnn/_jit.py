@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache
 
 # Never "nnan" or "ninf": they would make the check for a diverged loss vanish.
@@ -25,6 +26,7 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 KERNEL_SOURCES = (
     "_jit.py",
     "simd.py",
+    "tiles.py",
     "activations.py",
     "products.py",
     "losses.py",
@@ -92,9 +94,20 @@ class _KernelCache(FunctionCache):
             pass  # the folder itself could not be made
 
 
+# For arguments of kernels: numba compiles a function anew for each literal 0.
+ZERO = np.int64(0)
+
+_FLAGS = {"error_model": "numpy", "fastmath": FASTMATH, "nogil": True}
+
+
+def inner(function):
+    """Compile `function` for use by kernels alone: quicker than a kernel of its own."""
+    return numba.njit(no_cpython_wrapper=True, **_FLAGS)(function)
+
+
 def kernel(function):
     """Compile `function` on its first call, without the GIL, cached on disk."""
-    compiled = numba.njit(error_model="numpy", fastmath=FASTMATH, nogil=True)(function)
+    compiled = numba.njit(**_FLAGS)(function)
     if not numba.config.DISABLE_JIT:
         try:
             compiled._cache = _KernelCache(function)

@@ -6,7 +6,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import overload
 
-from skrnn._jit import FASTMATH, kernel
+from skrnn._jit import FASTMATH, inner
 from skrnn.simd import (
     maximum,
     minimum,
@@ -45,7 +45,7 @@ def sigmoid(x):
     return (0.5 + 0.5 * np.tanh(0.5 * x)).astype(x.dtype)
 
 
-@kernel
+@inner
 def _rational_tanh(x):
     x = minimum(maximum(x, -TANH_CLIP), TANH_CLIP)
     s = x * x
@@ -54,7 +54,7 @@ def _rational_tanh(x):
     return x * p / q
 
 
-@kernel
+@inner
 def _split_exp(x):
     """``(2^k, exp(r) - 1)`` such that their combination is exp(x), |x| < 708."""
     k = round_to_integer(x * LOG2_E)
@@ -106,7 +106,7 @@ TANH, RELU, LOGISTIC, IDENTITY = range(4)
 ACTIVATIONS = {"tanh": TANH, "relu": RELU, "logistic": LOGISTIC, "identity": IDENTITY}
 
 
-@kernel
+@inner
 def activate(code, z):
     """Apply the activation function of this code."""
     if code == TANH:
@@ -118,7 +118,7 @@ def activate(code, z):
     return z
 
 
-@kernel
+@inner
 def derivative_times(code, h, d):
     """`d` times the derivative of the activation where its output is `h`."""
     if code == TANH:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skrnn._jit import kernel
+from skrnn._jit import inner, kernel
 
 
 @kernel
@@ -114,7 +114,7 @@ def binary_log_loss(raw, d_raw, target, weight, scale, levels):
     return value
 
 
-@kernel
+@inner
 def _softmax_into(probabilities, raw, lane):
     """Write the softmax of a lane; return the logarithm of its denominator."""
     n = raw.shape[1]

@@ -59,9 +59,7 @@ class Network:
 
     def initialize(self, flat, random_state):
         """Fill a flat vector with the parameters before training."""
-        layers = zip(
-            self.layers.values(), self.parameters_of_layers(flat), strict=True
-        )
+        layers = zip(self.layers.values(), self.parameters_of_layers(flat), strict=True)
         for layer, parameters in layers:
             layer.initialize(parameters, random_state)
 

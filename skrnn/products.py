@@ -4,20 +4,18 @@ Weights enter packed: their columns, which become the rows of the result, are cu
 blocks, and each block lies contiguous in the order in which a product reads it.
 """
 
-from skrnn._jit import kernel
-from skrnn.simd import (
+from skrnn._jit import ZERO, inner, kernel
+from skrnn.simd import get, put, total
+from skrnn.tiles import (
     EIGHT,
     FOUR,
     LARGEST,
     ONE,
     add_outer_sums,
-    get,
     load_block,
     multiply_add,
-    put,
     splat_block,
     store_block,
-    total,
 )
 
 BLOCK_SIZES = (len(LARGEST), 8, 4, 1)
@@ -51,10 +49,9 @@ def pack(weights, boundaries, packed):
 
 @kernel
 def pack_transposed(weights, packed):
-    """Cut the rows of `weights` (outputs, terms) into blocks, as `pack` does columns."""
+    """Do as `pack` with the rows of `weights`, of shape (outputs, terms)."""
     n_outputs, n_terms = weights.shape
-    row = 0
-    at = 0
+    row, at = 0, 0
     for n in BLOCK_SIZES:
         while n_outputs - row >= n:
             for j in range(n_terms):
@@ -64,7 +61,7 @@ def pack_transposed(weights, packed):
             row += n
 
 
-@kernel
+@inner
 def _affine_blocks(
     block, first, last, origin, out, t, bias, w, x, x_t, n_x, v, h, h_t, n_h
 ):
@@ -99,7 +96,7 @@ def affine(first, last, origin, out, t, bias, w, x, x_t, n_x, v, h, h_t, n_h):
     )
 
 
-@kernel
+@inner
 def _accumulate_blocks(block, first, last, out, t, w, x, x_t, x_first, n_terms):
     n = len(block)
     while last - first >= n:
@@ -113,22 +110,18 @@ def _accumulate_blocks(block, first, last, out, t, w, x, x_t, x_first, n_terms):
 @kernel
 def accumulate(n_rows, out, t, w, x, x_t, x_first, n_terms):
     """``out[t] += W x[x_t]`` for packed weights and the rows of x from `x_first` on."""
-    first = 0
+    first = ZERO
     first = _accumulate_blocks(
         LARGEST, first, n_rows, out, t, w, x, x_t, x_first, n_terms
     )
     first = _accumulate_blocks(
         EIGHT, first, n_rows, out, t, w, x, x_t, x_first, n_terms
     )
-    first = _accumulate_blocks(
-        FOUR, first, n_rows, out, t, w, x, x_t, x_first, n_terms
-    )
-    first = _accumulate_blocks(
-        ONE, first, n_rows, out, t, w, x, x_t, x_first, n_terms
-    )
+    first = _accumulate_blocks(FOUR, first, n_rows, out, t, w, x, x_t, x_first, n_terms)
+    first = _accumulate_blocks(ONE, first, n_rows, out, t, w, x, x_t, x_first, n_terms)
 
 
-@kernel
+@inner
 def _add_outer_tiles(target, i0, i1, j0, j1, x, x_t, z, z_t, z_first, n_steps):
     i_tiled = i0 + (i1 - i0) // 4 * 4
     j_tiled = j0 + (j1 - j0) // 4 * 4

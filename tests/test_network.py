@@ -6,10 +6,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
-from skrnn.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, squared_error
-from skrnn.network import Network
+from skrnn.losses import (
+    CLASSIFICATION_LOSSES,
+    REGRESSION_LOSSES,
+    absolute_error,
+    squared_error,
+)
+from skrnn.network import Batch, Network, PackedParameters, Workspace
 from skrnn.parameters import CACHE_LINE, ParameterLayout, aligned_zeros
 from skrnn.prediction import predict_raw
+from skrnn.simd import lane_count
 from tests.oracles import recurrent
 from tests.oracles.derivatives import derivative
 from tests.oracles.harness import (
@@ -162,26 +168,21 @@ def test_a_sequence_alone_gives_what_it_gives_among_others(cell, activation):
 # --- lanes that have ended ------------------------------------------------------------
 
 
-def growing_network(activation):
-    """Give a network that inputs of -1 keep quiet and inputs of 0 let explode."""
+def one_unit_network(activation, **weights):
     network = make_network("rnn", activation, 1, (1,), 1)
     parameters = aligned_zeros((network.layout.size,), np.float64)
-    views = network.layout.views(parameters)
-    views["layers.0.input_weights"][:] = 1.0
-    views["layers.0.recurrent_weights"][:] = 1e10
-    views["layers.0.bias"][:] = 1.0
-    views["output.weights"][:] = 1.0
+    for name, view in network.layout.views(parameters).items():
+        view[:] = weights.get(name.removeprefix("layers.0.").replace(".", "_"), 0.0)
     return network, parameters
 
 
-N_STEPS = 40  # 1e10 to the power of 40 overflows
-
-
-@pytest.mark.parametrize("activation", ["relu", "identity"])
-@pytest.mark.parametrize("lengths", [[N_STEPS, 3], [N_STEPS], [N_STEPS] * 3])
-def test_what_overflows_where_there_is_no_sequence_changes_nothing(activation, lengths):
-    """In lanes that have ended, and in those that have no sequence at all."""
-    network, parameters = growing_network(activation)
+@pytest.mark.parametrize("lengths", [[40, 3], [40], [40] * 3])
+def test_relu_that_overflows_where_there_is_no_sequence(lengths):
+    """In lanes that have ended, and in those that never had a sequence."""
+    # inputs of -1 keep the state at 0, those of 0 in the other lanes let it explode
+    network, parameters = one_unit_network(
+        "relu", input_weights=1.0, recurrent_weights=1e10, bias=1.0, output_weights=1.0
+    )
     sequences = [np.full((n, 1), -1.0) for n in lengths]
     targets = np.ones((len(lengths), 1))
     raw, value, gradient = run_network(
@@ -189,14 +190,75 @@ def test_what_overflows_where_there_is_no_sequence_changes_nothing(activation, l
     )
     assert_array_equal(raw, 0.0)
     assert value == 0.5 * len(lengths)
-    assert np.isfinite(gradient).all()
+    # no state is above 0, so that nothing but the output's bias matters
+    assert_array_equal(gradient, [0, 0, 0, 0, -len(lengths)])
+
+
+def test_identity_that_overflows_after_its_own_end():
+    network, parameters = one_unit_network(
+        "identity", input_weights=1.0, recurrent_weights=10.0, output_weights=1e-300
+    )
+    # 1e300 and then nine steps on, while the other sequence runs for forty
+    sequences = [np.ones((40, 1)), np.full((1, 1), 1e300)]
+    targets = np.ones((2, 1))
+    raw, _, gradient = run_network(
+        network, parameters, sequences, absolute_error, targets
+    )
     alone = [
-        run_network(network, parameters, [s[:3]], squared_error, targets[:1])[2]
-        for s in sequences
+        run_network(network, parameters, [s], absolute_error, t[None])
+        for s, t in zip(sequences, targets, strict=True)
     ]
-    # the states are all 0, so that only the last step has a gradient
-    bias = network.layout.slices["output.bias"]
-    assert_array_equal(gradient[bias], sum(alone)[bias])
+    assert_array_equal(raw[:, 0], [result[0][0, 0] for result in alone])
+    assert_allclose(gradient, sum(result[2] for result in alone), rtol=1e-13)
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_nothing_is_left_over_from_the_shard_before(cell, activation):
+    rng = np.random.default_rng(6)
+    network = make_network(cell, activation, 2, (3, 2), 1)
+    parameters = make_parameters(network, rng)
+    packed = PackedParameters(network, parameters, training=True).packed
+    workspace = Workspace(network, 6, 1, np.float64, training=True)
+    gradients = []
+    lanes = lane_count(np.float64)
+    for lengths in ([3, 1], [6] * lanes, [3, 1]):
+        values = np.random.default_rng(sum(lengths)).normal(size=(sum(lengths), 2))
+        lengths = np.array(lengths)
+        starts = np.cumsum(lengths) - lengths
+        ones = np.ones((len(lengths), 1))
+        batch = Batch(
+            values, starts, lengths, np.zeros(2), np.ones(2), ones, ones[:, 0]
+        )
+        shard = workspace.load(batch, 0)
+        workspace.forward(packed, shard)
+        value = squared_error(
+            workspace.raw,
+            workspace.d_raw,
+            workspace.target,
+            workspace.weight,
+            1.0,
+            np.zeros(0),
+        )
+        gradient = aligned_zeros(parameters.shape, np.float64)
+        layers = network.parameters_of_layers(gradient)
+        workspace.backward(packed, layers, shard)
+        gradients.append((value, gradient))
+    assert gradients[0][0] == gradients[2][0]
+    assert_array_equal(gradients[0][1], gradients[2][1])
+
+
+def test_channels_are_standardized_on_the_way_in():
+    rng = np.random.default_rng(7)
+    network = make_network("gru", "tanh", 2, (3,), 1)
+    parameters = make_parameters(network, rng)
+    sequences = make_sequences(rng, RAGGED, 2)
+    mean, scale = np.array([1.0, -2.0]), np.array([2.0, 0.5])
+    raw = predict_raw(network, parameters, Ragged(sequences), mean, 1 / scale, 1)
+    standardized = Ragged([(s - mean) / scale for s in sequences])
+    zeros = np.zeros(2)
+    expected = predict_raw(network, parameters, standardized, zeros, zeros + 1, 1)
+    assert_allclose(raw, expected, rtol=1e-12)
 
 
 # --- parameters -----------------------------------------------------------------------

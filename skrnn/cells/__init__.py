@@ -29,8 +29,8 @@ class Cell:
     which the products with the inputs and with the hidden state cover the half-open
     ranges `input_blocks` and `recurrent_blocks`. `products` are the first blocks of
     the products that the forward pass computes apart. `initial_bias` maps a block to
-    its bias before training. `has_state` says whether there is a state beside the hidden
-    one, `has_activation` whether the activation may be chosen.
+    its bias before training. `has_state` says whether there is a state beside the
+    hidden one, `has_activation` whether the activation may be chosen.
     """
 
     forward: Callable

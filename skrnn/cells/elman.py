@@ -1,9 +1,9 @@
 """The simple recurrence (Elman 1990), with a choice of activation f.
 
-    h_t = f(b + W x_t + V h_{t-1})
+h_t = f(b + W x_t + V h_{t-1})
 """
 
-from skrnn._jit import kernel
+from skrnn._jit import ZERO, kernel
 from skrnn.activations import activate, derivative_times
 from skrnn.products import accumulate, affine
 from skrnn.simd import get, put
@@ -13,7 +13,7 @@ from skrnn.simd import get, put
 def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
     """Fill ``hidden[1:]``; the pre-activations need no keeping."""
     for t in range(n_steps):
-        affine(0, n_h, 0, gates, 0, bias, w, x, t, n_x, v, hidden, t, n_h)
+        affine(ZERO, n_h, ZERO, gates, ZERO, bias, w, x, t, n_x, v, hidden, t, n_h)
         for k in range(n_h):
             put(hidden, t + 1, k, activate(activation, get(gates, 0, k)))
 
@@ -26,4 +26,4 @@ def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activatio
             h, dh = get(hidden, t + 1, k), get(d_hidden, t, k)
             put(gates, t, k, derivative_times(activation, h, dh))
         if t > 0:
-            accumulate(n_h, d_hidden, t - 1, v_t, gates, t, 0, n_h)
+            accumulate(n_h, d_hidden, t - 1, v_t, gates, t, ZERO, n_h)

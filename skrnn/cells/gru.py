@@ -8,7 +8,7 @@
 Rows of the gates: a, r, z, n; columns of V: a, r, z; columns of W: r, z, n.
 """
 
-from skrnn._jit import kernel
+from skrnn._jit import ZERO, kernel
 from skrnn.activations import sigmoid, tanh
 from skrnn.products import accumulate, affine
 from skrnn.simd import get, put
@@ -18,12 +18,12 @@ from skrnn.simd import get, put
 def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
     """Fill ``hidden[1:]`` and `gates` (or reuse its only step)."""
     kept = gates.shape[0] - 1
-    a, r, z, n, end = 0, n_h, 2 * n_h, 3 * n_h, 4 * n_h
+    a, r, z, n, end = ZERO, n_h, 2 * n_h, 3 * n_h, 4 * n_h
     for t in range(n_steps):
         g = min(t, kept)
-        affine(a, r, r, gates, g, bias, w, x, t, 0, v, hidden, t, n_h)
+        affine(a, r, r, gates, g, bias, w, x, t, ZERO, v, hidden, t, n_h)
         affine(r, n, r, gates, g, bias, w, x, t, n_x, v, hidden, t, n_h)
-        affine(n, end, r, gates, g, bias, w, x, t, n_x, v, hidden, t, 0)
+        affine(n, end, r, gates, g, bias, w, x, t, n_x, v, hidden, t, ZERO)
         for k in range(n_h):
             reset = sigmoid(get(gates, g, r + k))
             update = sigmoid(get(gates, g, z + k))
@@ -54,4 +54,4 @@ def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activatio
             if t > 0:
                 put(d_hidden, t - 1, k, get(d_hidden, t - 1, k) + dh * update)
         if t > 0:
-            accumulate(n_h, d_hidden, t - 1, v_t, gates, t, 0, 3 * n_h)
+            accumulate(n_h, d_hidden, t - 1, v_t, gates, t, ZERO, 3 * n_h)

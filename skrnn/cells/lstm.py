@@ -8,7 +8,7 @@
 Rows of the gates, and columns of W and V: i, f, n, o.
 """
 
-from skrnn._jit import kernel
+from skrnn._jit import ZERO, kernel
 from skrnn.activations import sigmoid, tanh
 from skrnn.products import accumulate, affine, clear
 from skrnn.simd import get, put
@@ -20,7 +20,7 @@ def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
     kept = gates.shape[0] - 1
     for t in range(n_steps):
         g = min(t, kept)
-        affine(0, 4 * n_h, 0, gates, g, bias, w, x, t, n_x, v, hidden, t, n_h)
+        affine(ZERO, 4 * n_h, ZERO, gates, g, bias, w, x, t, n_x, v, hidden, t, n_h)
         for k in range(n_h):
             i = sigmoid(get(gates, g, k))
             f = sigmoid(get(gates, g, n_h + k))
@@ -38,7 +38,7 @@ def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
 @kernel
 def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activation):
     """Replace `gates` by the gradient of their pre-activations."""
-    clear(carry, 1, n_h)
+    clear(carry, carry.shape[0], n_h)
     for t in range(n_steps - 1, -1, -1):
         for k in range(n_h):
             i = get(gates, t, k)
@@ -54,4 +54,4 @@ def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activatio
             put(gates, t, 2 * n_h + k, dc * i * (1.0 - n * n))
             put(gates, t, 3 * n_h + k, dh * tanh_c * o * (1.0 - o))
         if t > 0:
-            accumulate(n_h, d_hidden, t - 1, v_t, gates, t, 0, 4 * n_h)
+            accumulate(n_h, d_hidden, t - 1, v_t, gates, t, ZERO, 4 * n_h)

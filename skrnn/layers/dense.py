@@ -2,7 +2,9 @@
 
 import math
 
-from skrnn._jit import kernel
+import numpy as np
+
+from skrnn._jit import ZERO, kernel
 from skrnn.layers._base import Buffers, Layer, rows_of
 from skrnn.parameters import aligned_zeros
 from skrnn.products import (
@@ -44,7 +46,8 @@ class Dense(Layer):
 
     def pack(self, packed, parameters, training):
         """Bring the weights into the order in which the products read them."""
-        _pack(parameters["weights"], packed["weights"])
+        everything = np.array([0, self.n_outputs])
+        pack(parameters["weights"], everything, packed["weights"])
         packed["bias"] = parameters["bias"]
         if training:
             pack_transposed(parameters["weights"], packed["transposed"])
@@ -73,22 +76,17 @@ class Dense(Layer):
 
 
 @kernel
-def _pack(weights, packed):
-    pack(weights, (0, weights.shape[1]), packed)
-
-
-@kernel
 def _forward(out, weights, bias, x, n_inputs):
     n_outputs = len(bias)
     for k in range(n_outputs):
         put(out, 0, k, bias[k])
-    accumulate(n_outputs, out, 0, weights, x, 0, 0, n_inputs)
+    accumulate(n_outputs, out, ZERO, weights, x, ZERO, ZERO, n_inputs)
 
 
 @kernel
 def _backward(d_weights, d_bias, d_x, w_t, x, d_out):
     n_inputs, n_outputs = d_weights.shape
-    add_weight_gradient(d_weights, x, d_out, 0, 1)
-    add_bias_gradient(d_bias, d_out, 1)
-    clear(d_x, 1, n_inputs)
-    accumulate(n_inputs, d_x, 0, w_t, d_out, 0, 0, n_outputs)
+    add_weight_gradient(d_weights, x, d_out, ZERO, d_out.shape[0])
+    add_bias_gradient(d_bias, d_out, d_out.shape[0])
+    clear(d_x, d_x.shape[0], n_inputs)
+    accumulate(n_inputs, d_x, ZERO, w_t, d_out, ZERO, ZERO, n_outputs)

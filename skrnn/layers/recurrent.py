@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from skrnn._jit import kernel
+from skrnn._jit import ZERO, kernel
 from skrnn.layers._base import Buffers, Layer, rows_of
 from skrnn.parameters import aligned_zeros
 from skrnn.products import (
@@ -170,7 +170,7 @@ class RecurrentLayer(Layer):
 @kernel
 def _add_gradients(d_input, d_recurrent, d_bias, x, hidden, d_gates, first, n_steps):
     add_weight_gradient(d_input, x, d_gates, first, n_steps)
-    add_weight_gradient(d_recurrent, hidden, d_gates, 0, n_steps)
+    add_weight_gradient(d_recurrent, hidden, d_gates, ZERO, n_steps)
     add_bias_gradient(d_bias, d_gates, n_steps)
 
 

@@ -14,7 +14,7 @@ class Ragged:
         self.sequences = [np.asarray(s, dtype) for s in sequences]
         self.lengths = np.array([len(s) for s in sequences], np.int64)
         self.n_channels = self.sequences[0].shape[1]
-        self.dtype = np.dtype(dtype).type
+        self.dtype = np.dtype(dtype)
 
     def __len__(self):
         return len(self.sequences)

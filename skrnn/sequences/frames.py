@@ -1,0 +1,132 @@
+"""Reading of pandas objects; pandas is imported only where it is there already."""
+
+import sys
+
+import numpy as np
+
+from skrnn.sequences.numeric import computation_dtype, numbers
+
+
+def is_pandas(X, *names):
+    """Whether X is one of these classes, without importing pandas for it."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(
+        X, tuple(getattr(pandas, n) for n in names)
+    )
+
+
+def read_long(frame, instance, time, columns):
+    """Read values, starts, lengths, labels and names from a long frame."""
+    import pandas as pd
+
+    if isinstance(frame, pd.Series):
+        frame = frame.to_frame()
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"A DataFrame is needed, got {type(frame).__name__}.")
+    frame, labels, times = _labels_and_times(frame, instance, time)
+    if columns is not None:
+        frame = frame[columns if isinstance(columns, list) else [columns]]
+    if 0 in frame.shape:
+        raise ValueError(f"The frame has no values: its shape is {frame.shape}.")
+
+    codes, index = pd.factorize(labels)  # numbered as they first appear
+    if codes.min() < 0:
+        raise ValueError(f"The instance label of row {codes.argmin()} is missing.")
+    # The stable sort brings together the rows of an instance, in their order.
+    order = None if (np.diff(codes) >= 0).all() else codes.argsort(kind="stable")
+    if times is not None:
+        _check_increasing(codes, times, index, order)
+    values = frame_values(frame)
+    if order is not None:
+        values = values[order]
+    values = np.array(values, dtype=computation_dtype([values.dtype]), order="C")
+    lengths = np.bincount(codes).astype(np.int64)
+    starts = np.cumsum(lengths) - lengths
+    return values, starts, lengths, index, _string_names(frame.columns)
+
+
+def _labels_and_times(frame, instance, time):
+    """Take the instances and times out of a frame's index or columns."""
+    import pandas as pd
+
+    if instance is not None:
+        labels = pd.Index(frame[instance])
+        if time is None:
+            return frame.drop(columns=[instance]), labels, None
+        return frame.drop(columns=[instance, time]), labels, pd.Index(frame[time])
+    if time is not None:
+        raise ValueError("time names a column, so instance must name one as well.")
+    if frame.index.nlevels != 2:
+        raise ValueError(
+            "The index must have two levels, (instance, time), but has "
+            f"{frame.index.nlevels}; or name the columns: "
+            "Sequences.from_long(frame, instance=..., time=...)."
+        )
+    return frame, *(frame.index.get_level_values(level) for level in range(2))
+
+
+def frame_values(frame, where=""):
+    """Return a frame or a Series as a real array, where pandas.NA is NaN."""
+    dtypes = [frame.dtype] if frame.ndim == 1 else list(frame.dtypes)
+    if not all(dtype.kind in "biuf" for dtype in dtypes):
+        check_columns(frame, where)
+    if all(isinstance(dtype, np.dtype) for dtype in dtypes):
+        values = frame.to_numpy()
+        return values if values.dtype.kind in "biuf" else values.astype(np.float64)
+    return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def check_columns(frame, where=""):
+    """Raise if a column holds something other than real numbers."""
+    if frame.ndim == 1:
+        frame = frame.to_frame()
+    for position, dtype in enumerate(frame.dtypes):
+        if dtype.kind in "biuf":  # pandas' own dtypes have a kind as well
+            continue
+        column = f"{where}column {frame.columns[position]!r}"
+        if not isinstance(dtype, np.dtype):
+            raise ValueError(f"X must hold numbers, but {column} holds {dtype}.")
+        numbers(frame.iloc[:, position].to_numpy(), column)
+
+
+def _string_names(columns):
+    """Names that scikit-learn takes for feature names, or None."""
+    if all(isinstance(name, str) for name in columns):
+        return np.asarray(columns, dtype=object)
+    return None
+
+
+def common_names(items):
+    """Return the column names of frames, or None if a sample is no frame."""
+    if not all(is_pandas(item, "DataFrame") for item in items):
+        return None
+    columns = items[0].columns
+    for sample, item in enumerate(items):
+        if item.columns is not columns and not item.columns.equals(columns):
+            raise ValueError(
+                "All frames must have the same columns in the same order: sample 0 "
+                f"has {list(columns)}, sample {sample} has {list(item.columns)}."
+            )
+    return _string_names(columns)
+
+
+def _check_increasing(codes, times, index, order):
+    """Raise unless times increase within each instance."""
+    import pandas as pd
+
+    try:
+        ranks, _ = pd.factorize(times, sort=True)
+    except TypeError as error:
+        raise ValueError(f"The times cannot be ordered: {error}.") from error
+    if ranks.min() < 0:
+        raise ValueError(f"The time of row {ranks.argmin()} is missing.")
+    if order is not None:
+        codes, ranks = codes[order], ranks[order]
+    wrong = (np.diff(codes) == 0) & (np.diff(ranks) <= 0)
+    if wrong.any():
+        label = index[codes[wrong.argmax()]]
+        raise ValueError(
+            f"The times of instance {label!r} do not increase from row to row. Sort "
+            "the frame by instance and time, e.g. frame.sort_index(), and drop "
+            "duplicates."
+        )

@@ -1,0 +1,119 @@
+"""Values, gradients and training against PyTorch's, from the files in golden/."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skrnn.losses import squared_error
+from skrnn.network import Network
+from skrnn.optimizers import Optimizer
+from skrnn.parameters import aligned_zeros
+from skrnn.schedules import Schedule
+from skrnn.training import Trainer, TrainingSet
+from tests.golden import make_golden
+from tests.golden.make_golden import FOLDER, KINDS, LENGTHS, NAMES, RATE, SOLVERS
+from tests.oracles.harness import Ragged, run_network
+
+# of what was measured: 4e-15 and 2e-6, and after ten updates 2e-13 and 1e-5
+TOLERANCES = {np.float64: 1e-13, np.float32: 1e-5}
+TRAINED_TOLERANCES = {np.float64: 1e-11, np.float32: 1e-4}
+DTYPES = list(TOLERANCES)
+
+
+def load(name, dtype):
+    """Return a file's arrays, its network, parameters and sequences."""
+    with np.load(FOLDER / f"{name}.npz") as file:
+        arrays = dict(file)
+    kind, depth = name.rsplit("_", 1)
+    n_inputs, n_outputs = arrays["inputs"].shape[2], arrays["targets"].shape[1]
+    n_units = len(arrays["parameters/layers.0.recurrent_weights"])
+    network = Network(*KINDS[kind], n_inputs, (n_units,) * int(depth), n_outputs)
+    parameters = aligned_zeros((network.layout.size,), dtype)
+    for key, view in network.layout.views(parameters).items():
+        view[:] = arrays[f"parameters/{key}"]
+    sequences = [x[:n] for x, n in zip(arrays["inputs"], LENGTHS, strict=True)]
+    return arrays, network, parameters, sequences
+
+
+def check_named(network, flat, arrays, group, tolerance):
+    for key, view in network.layout.views(flat).items():
+        expected = arrays[f"{group}/{key}"]
+        assert view.shape == expected.shape
+        assert_allclose(view, expected, rtol=tolerance, atol=tolerance, err_msg=key)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_prediction_loss_and_gradient(name, dtype):
+    arrays, network, parameters, sequences = load(name, dtype)
+    weights = np.full(len(sequences), 1 / len(sequences))
+    raw, loss, gradient = run_network(
+        network, parameters, sequences, squared_error, arrays["targets"], weights
+    )
+    tolerance = TOLERANCES[dtype]
+    assert_allclose(raw, arrays["raw"], rtol=tolerance, atol=tolerance)
+    assert_allclose(loss, arrays["loss"], rtol=tolerance)
+    check_named(network, gradient, arrays, "gradient", tolerance)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("name", NAMES)
+def test_ten_updates(name, solver, dtype):
+    arrays, network, parameters, sequences = load(name, dtype)
+    n, n_channels = len(sequences), sequences[0].shape[1]
+    training_set = TrainingSet(
+        Ragged(sequences, dtype),
+        np.arange(n),
+        arrays["targets"].astype(dtype),
+        np.ones(n, dtype),
+        np.zeros(n_channels, dtype),
+        np.ones(n_channels, dtype),
+    )
+    optimizer = Optimizer.create(
+        solver, SOLVERS[solver], network.layout.penalized(dtype)
+    )
+    trainer = Trainer(
+        network,
+        parameters,
+        squared_error,
+        np.zeros(0, dtype),
+        optimizer,
+        Schedule("constant", RATE, 0.5, 10, 0.0),
+        alpha=0.0,
+        max_grad_norm=0.0,
+        n_threads=1,
+    )
+    with trainer.threads(training_set) as threads:
+        losses = [
+            trainer.epoch(threads, training_set, training_set.rows, n, 0)
+            for _ in arrays[f"{solver}/losses"]
+        ]
+    tolerance = TRAINED_TOLERANCES[dtype]
+    assert_allclose(losses, arrays[f"{solver}/losses"], rtol=tolerance)
+    check_named(network, parameters, arrays, solver, tolerance)
+
+
+@pytest.mark.needs_jit  # it tests the files, with no code of skrnn's
+@pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="needs PyTorch"
+)
+@pytest.mark.filterwarnings("default")  # PyTorch's own
+def test_the_script_gives_the_files(tmp_path):
+    make_golden.main(tmp_path)
+    for name in NAMES:
+        with (
+            np.load(tmp_path / f"{name}.npz") as new,
+            np.load(FOLDER / f"{name}.npz") as stored,
+        ):
+            assert set(new) == set(stored)
+            for key in stored:
+                assert_allclose(new[key], stored[key], rtol=1e-10, atol=1e-12)
+
+
+def test_the_files_are_small():
+    sizes = [path.stat().st_size for path in FOLDER.glob("*.npz")]
+    assert len(sizes) == len(NAMES)
+    assert max(sizes) < 100_000 and sum(sizes) < 500_000
