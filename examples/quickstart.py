@@ -50,18 +50,15 @@ def forecast_sea_temperature():
     """Return what was observed and each method's forecasts, (N_TEST, HORIZON)."""
     print("Forecasting the sea surface temperature (the first fit compiles)")
     years = sm.datasets.elnino.load_pandas().data.drop(columns="YEAR")
-    series = years.stack().to_numpy(np.float32)  # float32 is faster than float64
+    series = years.to_numpy(np.float32).ravel()  # float32 is faster than float64
     windows = sliding_window_view(series, LAGS + HORIZON)
     X, y = windows[:, :LAGS], windows[:, LAGS:]
     # what a training window looks ahead at lies before the first forecast of the test
     X_train, X_test = X[: -N_TEST - HORIZON + 1], X[-N_TEST:]
     y_train, y_test = y[: -N_TEST - HORIZON + 1], y[-N_TEST:]
 
-    # neighbouring windows share months: a gap keeps the validation parts clean
-    options = {
-        "cv": TimeSeriesSplit(n_splits=3, gap=HORIZON - 1),
-        "scoring": "neg_mean_absolute_error",
-    }
+    cv = TimeSeriesSplit(n_splits=3, gap=HORIZON - 1)  # neighbours share months
+    options = {"cv": cv, "scoring": "neg_mean_absolute_error"}
     rnn = GridSearchCV(RNNRegressor(max_iter=60, **RNN), RNN_GRID, verbose=3, **options)
     mlp = GridSearchCV(MLPRegressor(**MLP), MLP_GRID, verbose=1, **options)
     scaled_mlp = TransformedTargetRegressor(  # RNNRegressor scales X and y itself
@@ -97,9 +94,8 @@ def read_digits():
     )
     rnn = GridSearchCV(RNNClassifier(max_iter=20, **RNN), RNN_GRID, cv=3, verbose=3)
     rnn.fit(X_train, y_train)
-    mlp = make_pipeline(
-        StandardScaler(), GridSearchCV(MLPClassifier(**MLP), MLP_GRID, cv=3, verbose=1)
-    )
+    mlp = GridSearchCV(MLPClassifier(**MLP), MLP_GRID, cv=3, verbose=1)
+    mlp = make_pipeline(StandardScaler(), mlp)
     mlp.fit(X_train.reshape(-1, 64), y_train)
     print(f"\n{len(y_test)} digits              accuracy")
     print(f"RNNClassifier {100 * rnn.score(X_test, y_test):17.2f} %")
@@ -109,34 +105,45 @@ def read_digits():
 
 
 def draw(observed, forecasts, images, true, read):
-    """Return a figure of forecasts, their errors by distance, and some digits."""
+    """Return the figure."""
     figure = Figure(figsize=(10, 6), layout="constrained")
-    (top, bottom) = figure.subfigures(2, 1)
-    (left, right) = bottom.subfigures(1, 2)
+    top, bottom = figure.subfigures(2, 1)
+    left, right = bottom.subfigures(1, 2)
+    draw_forecasts(top.subplots(), observed, forecasts)
+    draw_errors(left.subplots(), observed, forecasts)
+    right.suptitle("Digits as read by RNNClassifier, wrongly in red")
+    draw_digits(right.subplots(3, 8), images, true, read)
+    return figure
 
-    axes = top.subplots()  # every twelfth forecast: they follow each other
+
+def draw_forecasts(axes, observed, forecasts):
+    """Draw every twelfth forecast: they follow each other."""
     months = np.arange(N_TEST).reshape(-1, HORIZON)
     axes.plot(months.ravel(), observed[::HORIZON].ravel(), "k.-", label="observed")
     for name, style in {"the year before": "C7--", "RNNRegressor": "C3-"}.items():
         lines = axes.plot(months.T, forecasts[name][::HORIZON].T, style)
         lines[0].set_label(name)
-    axes.set(xlabel="month of the test", ylabel="°C", ylim=(18, 28))
+    axes.set(xlabel="month of the test part", ylabel="°C", ylim=(18, 28))
     axes.legend(ncols=3, loc="lower left", frameon=False)
 
-    axes = left.subplots()
-    for (name, forecast), color in zip(forecasts.items(), ["C7", "C3", "C0"]):
-        error = np.abs(observed - forecast).mean(axis=0)
-        axes.plot(np.arange(1, HORIZON + 1), error, f"{color}.-", label=name)
+
+def draw_errors(axes, observed, forecasts):
+    """Draw the error over the distance."""
+    styles = {"the year before": "C7.-", "MLPRegressor": "C0.-", "RNNRegressor": "C3.-"}
+    for name, style in styles.items():
+        error = np.abs(observed - forecasts[name]).mean(axis=0)
+        axes.plot(np.arange(1, HORIZON + 1), error, style, label=name)
     axes.set(xlabel="months ahead", ylabel="mean absolute error, °C", ylim=(0, None))
     axes.legend(frameon=False)
 
-    right.suptitle("Digits as read by RNNClassifier, wrongly in red")
+
+def draw_digits(grid, images, true, read):
+    """Draw images under what was read, the wrong ones first."""
     wrong_first = np.argsort(read == true, kind="stable")
-    for axes, i in zip(right.subplots(3, 8).flat, wrong_first):
+    for axes, i in zip(grid.flat, wrong_first[: grid.size], strict=True):
         axes.imshow(images[i], cmap="gray_r")
         axes.set_title(read[i], color="k" if read[i] == true[i] else "C3")
         axes.axis("off")
-    return figure
 
 
 if __name__ == "__main__":

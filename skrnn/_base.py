@@ -3,6 +3,7 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -20,11 +21,16 @@ from skrnn.canonical import canonical_rows
 from skrnn.cells import CELLS
 from skrnn.network import Network
 from skrnn.optimizers import SOLVERS, Optimizer
-from skrnn.parameters import aligned_zeros
+from skrnn.parameters import aligned_copy, aligned_zeros
 from skrnn.prediction import predict_raw
 from skrnn.scaling import channel_statistics
 from skrnn.schedules import Schedule
-from skrnn.sequences import check_sequences, check_target_index
+from skrnn.sequences import (
+    PaddedData,
+    Sequences,
+    check_sequences,
+    check_target_index,
+)
 
 BATCH_SIZE = 64  # of batch_size="auto"
 
@@ -111,64 +117,59 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _fit(self, X, y, sample_weight, validation, *, incremental=False):
         continues = hasattr(self, "_parameters") and (incremental or self.warm_start)
-        reset = not (incremental and continues)
-        data = check_sequences(self, X, reset=reset, n_channels=self.n_channels)
-        targets = self._checked_targets(data, y, reset=not continues)
-        if sample_weight is not None:
-            sample_weight = self._checked_weights(sample_weight, len(data))
-        sample_weight = self._weigh(y, sample_weight)
-
-        rows, weights = self._rows(data, targets, sample_weight)
+        samples = self._read(
+            X,
+            y,
+            sample_weight,
+            new_inputs=not (incremental and continues),
+            new_targets=not continues,
+        )
         random_state = check_random_state(self.random_state)
-        early_stopping = self.early_stopping and not incremental
         # drawn before the split: the network starts the same with and without one
         seed = random_state.randint(np.iinfo(np.int32).max)
+        early_stopping = self.early_stopping and not incremental
+        held_out = None
         if validation is not None:
-            X_val, y_val, weight_val = validation
-            data_val = check_sequences(
-                self, X_val, reset=False, n_channels=self.n_channels
-            )
-            targets_val = self._checked_targets(data_val, y_val, reset=False)
-            if weight_val is not None:
-                weight_val = self._checked_weights(weight_val, len(data_val))
-            rows_val = np.arange(len(data_val))
+            held_out = self._read_validation(*validation)
         elif early_stopping:
-            rows, rows_val = self._split(rows, targets, random_state)
-            data_val, targets_val, weight_val = data, targets, weights
-        else:
-            rows_val = None
+            samples, held_out = self._split(samples, random_state)
 
         if not continues:
-            self._start(data, targets, rows, weights, seed)
-        elif self._architecture != self._new_architecture(data):
+            self._start(samples, seed)
+        elif self._architecture != self._new_architecture(samples.data):
             raise ValueError(
                 "The network that was fitted before is another one: it had (cell, "
                 f"activation, channels, hidden units, outputs) {self._architecture}, "
-                f"now it would have {self._new_architecture(data)}. Set "
+                f"now it would have {self._new_architecture(samples.data)}. Set "
                 "warm_start=False to begin again."
             )
-        training_set = training.TrainingSet(
-            data,
-            rows,
-            np.ascontiguousarray(self._standardized(targets), data.dtype),
-            weights.astype(data.dtype),
-            self._channel_mean.astype(data.dtype),
-            (1.0 / self._channel_scale).astype(data.dtype),
-        )
-        score = None
-        if rows_val is not None:
-            y_true = targets_val[rows_val]
-            w_val = None if weight_val is None else weight_val[rows_val]
-            validation_data = _Rows(data_val, rows_val)
-
-            def score():
-                raw = self._predict_raw(validation_data)
-                return self._score_encoded(y_true, self._from_raw(raw), w_val)
-
-        self._train(
-            X, y, training_set, score, early_stopping, incremental, random_state
-        )
+        self._train(X, y, samples, held_out, seed, early_stopping, incremental)
         return self
+
+    def _read(self, X, y, sample_weight, *, new_inputs, new_targets):
+        """Check the training data; learn the form of X, and that of y, if new."""
+        data = check_sequences(self, X, reset=new_inputs, n_channels=self.n_channels)
+        targets = self._checked_targets(data, y, reset=new_targets)
+        if sample_weight is not None:
+            sample_weight = self._checked_weights(sample_weight, len(data))
+        sample_weight = self._weigh(y, sample_weight)
+        weights = np.zeros(len(data))
+        if self.shuffle:
+            rows, merged = canonical_rows(data, targets, sample_weight)
+            weights[rows] = merged
+        else:  # the order is the user's
+            weights[:] = 1.0 if sample_weight is None else sample_weight
+            rows = np.flatnonzero(weights > 0)
+        return _Samples(data, targets, weights, rows)
+
+    def _read_validation(self, X, y, sample_weight):
+        """Check a validation set of the user's own."""
+        data = check_sequences(self, X, reset=False, n_channels=self.n_channels)
+        targets = self._checked_targets(data, y, reset=False)
+        weights = np.ones(len(data))
+        if sample_weight is not None:
+            weights = self._checked_weights(sample_weight, len(data))
+        return _Samples(data, targets, weights, np.arange(len(data)))
 
     def _checked_targets(self, data, y, reset):
         if y is None:
@@ -205,37 +206,27 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             )
         return weights
 
-    def _rows(self, data, targets, sample_weight):
-        """Return the rows to train on, and a weight for each sample of the data."""
-        weights = np.zeros(len(data))
-        if self.shuffle:
-            rows, merged = canonical_rows(data, targets, sample_weight)
-            weights[rows] = merged
-        else:  # the order is the user's
-            weights[:] = 1.0 if sample_weight is None else sample_weight
-            rows = np.flatnonzero(weights > 0)
-        return rows, weights
-
-    def _split(self, rows, targets, random_state):
-        """Split off the validation rows."""
-        if not self.shuffle:  # the end of a series is what comes next
-            n = max(1, round(self.validation_fraction * len(rows)))
-            train, held_out = rows[:-n], rows[-n:]
-        else:
-            train, held_out = train_test_split(
-                rows,
-                test_size=self.validation_fraction,
-                random_state=random_state,
-                stratify=self._strata(targets[rows]),
-            )
-        if len(train) == 0:
+    def _split(self, samples, random_state):
+        """Hold out a part of the rows for validation."""
+        rows = samples.rows
+        n_held_out = max(1, round(self.validation_fraction * len(rows)))
+        if n_held_out >= len(rows):
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} leaves no sample of "
                 f"{len(rows)} to train on."
             )
-        return train, held_out
+        if self.shuffle:
+            train, held_out = train_test_split(
+                rows,
+                test_size=n_held_out,
+                random_state=random_state,
+                stratify=self._strata(samples.targets[rows], n_held_out),
+            )
+        else:  # what comes after the training part is the fairer test
+            train, held_out = rows[:-n_held_out], rows[-n_held_out:]
+        return samples._replace(rows=train), samples._replace(rows=held_out)
 
-    def _strata(self, targets):
+    def _strata(self, targets, n_held_out):
         """Return the groups that a validation split keeps the shares of, or None."""
         return None
 
@@ -258,41 +249,54 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._n_raw_outputs(),
         )
 
-    def _start(self, data, targets, rows, weights, seed):
+    def _start(self, samples, seed):
         """Learn the scales, initialize the network and forget earlier training."""
+        data, rows = samples.data, samples.rows
+        targets, weights = samples.targets[rows], samples.weights[rows]
         architecture = self._new_architecture(data)
+        self._channel_mean = np.zeros(data.n_channels)
+        self._channel_scale = np.ones(data.n_channels)
         if self.standardize:
             self._channel_mean, self._channel_scale = channel_statistics(
-                data, weights[rows], rows
+                data, weights, rows
             )
-        else:
-            self._channel_mean = np.zeros(data.n_channels)
-            self._channel_scale = np.ones(data.n_channels)
-        self._scale_targets(targets[rows], weights[rows])
+        self._scale_targets(targets, weights)
         network = Network(*architecture)
+        parameters = aligned_zeros((network.layout.size,), data.dtype)
+        network.initialize(parameters, np.random.RandomState(seed))
+        bias = network.layout.views(parameters)["output.bias"]
+        bias[:] = self._first_raw(self._standardized(targets), weights)
         self._architecture = architecture
-        self._parameters = aligned_zeros((network.layout.size,), data.dtype)
-        network.initialize(self._parameters, np.random.RandomState(seed))
-        bias = network.layout.views(self._parameters)["output.bias"]
-        bias[:] = self._first_raw(self._standardized(targets[rows]), weights[rows])
+        self._parameters = parameters
         self._optimizer = None
         self._progress = training.Progress()
         self.n_iter_ = 0
-        self.n_layers_ = len(architecture[3]) + 2
+        self.n_layers_ = len(architecture[3]) + 2  # of the input and the output too
 
-    def _train(
-        self, X, y, training_set, score, early_stopping, incremental, random_state
-    ):
+    def _train(self, X, y, samples, held_out, seed, early_stopping, incremental):
         network = Network(*self._architecture)
-        # a copy: what was unpickled from a memory map is read-only
-        self._parameters = _aligned_copy(self._parameters)
-        n_rows = len(training_set.rows)
+        # copies: a shallow copy of the estimator, or a file, may share the arrays
+        self._parameters = aligned_copy(self._parameters)
+        self._progress = self._progress.copy()
+        if incremental and self._optimizer is not None:
+            self._optimizer = self._optimizer.copy()
+        else:
+            self._optimizer = self._new_optimizer(network)
+            self._progress.forget_best()
+        dtype = self._parameters.dtype
+        mean, inverse_scale = self._standardization()
+        training_set = training.TrainingSet(
+            samples.data,
+            samples.rows,
+            np.ascontiguousarray(self._standardized(samples.targets), dtype),
+            samples.weights.astype(dtype),
+            mean,
+            inverse_scale,
+        )
+        n_rows = len(samples.rows)
         batch_size = BATCH_SIZE if self.batch_size == "auto" else self.batch_size
         batch_size = min(batch_size, n_rows)
         max_iter = 1 if incremental else self.max_iter
-        if self._optimizer is None or not incremental:
-            self._optimizer = self._new_optimizer(network)
-            self._progress.forget_best()
         loss, levels = self._loss()
         trainer = training.Trainer(
             network,
@@ -326,9 +330,10 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 trainer,
                 training_set,
                 plan,
-                random_state,
+                # another order in each call of partial_fit
+                np.random.RandomState((seed + self.n_iter_) % 2**32),
                 self._progress,
-                score,
+                None if held_out is None else lambda: self._score_on(held_out),
                 self._epoch_reporter(context, X, y),
             )
         except training.Divergence:
@@ -344,6 +349,21 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             estimator=self, X=X, y=y, reconstruction_attributes=self._snapshot
         )
         self._explain(reason, incremental, trainer.schedule)
+
+    def _score_on(self, samples):
+        """Return the validation score of the parameters as they are."""
+        rows = samples.rows
+        predicted = self._from_raw(self._predict_raw(_Rows(samples.data, rows)))
+        return self._score_encoded(
+            samples.targets[rows], predicted, samples.weights[rows]
+        )
+
+    def _standardization(self):
+        """Return mean and inverse scale of the channels, as the kernels take them."""
+        dtype = self._parameters.dtype
+        return self._channel_mean.astype(dtype), (1.0 / self._channel_scale).astype(
+            dtype
+        )
 
     def _new_optimizer(self, network):
         settings = {
@@ -442,13 +462,11 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _predict_raw(self, data):
         """Return the raw predictions for checked data, (n_samples, n_raw_outputs)."""
-        dtype = self._parameters.dtype
         return predict_raw(
             Network(*self._architecture),
             self._parameters,
             data,
-            self._channel_mean.astype(dtype),
-            (1.0 / self._channel_scale).astype(dtype),
+            *self._standardization(),
             effective_n_jobs(self.n_jobs),
         )
 
@@ -467,6 +485,15 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return tags
 
 
+class _Samples(NamedTuple):
+    """A data set with its encoded targets and weights, and the rows to use of it."""
+
+    data: PaddedData | Sequences
+    targets: np.ndarray
+    weights: np.ndarray
+    rows: np.ndarray
+
+
 class _Rows:
     """Some rows of a data set, as a data set: nothing is copied."""
 
@@ -482,9 +509,3 @@ class _Rows:
 
     def take(self, rows):
         return self._data.take(self._rows[rows])
-
-
-def _aligned_copy(parameters):
-    copy = aligned_zeros(parameters.shape, parameters.dtype)
-    copy[:] = parameters
-    return copy

@@ -18,7 +18,180 @@ from skrnn.losses import CLASSIFICATION_LOSSES
 
 
 class RNNClassifier(ClassifierMixin, BaseRNN):
-    """Docstring."""
+    """Recurrent network for the classification of sequences.
+
+    Recurrent layers read the steps of a sequence, and a dense layer maps the state
+    after its last step to the probabilities of the classes, or of several labels.
+
+    Sequences may be of any length. X may be
+
+    - an array of shape (n_samples, n_timesteps, n_channels);
+    - a 2-D array or wide frame with one univariate series a row, for instance the
+      lags of a forecast; or, with `n_channels`, with a flattened sequence a row;
+    - a list or object array of arrays of shape (length, n_channels), `Sequences`, or a
+      frame with a two-level (instance, time) index, for sequences of unequal length.
+
+    Read more in ``docs/inputs.md``.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(32,)
+        Units of each recurrent layer, from the input up.
+    cell : {"rnn", "lstm", "gru"}, default="lstm"
+        The recurrence: the simple one [1]_, long short-term memory [2]_ with a forget
+        gate [3]_, or the gated recurrent unit [4]_ with the reset gate after the
+        product, as in cuDNN.
+    activation : {"tanh", "relu", "logistic", "identity"}, default="tanh"
+        Activation of ``cell="rnn"``. The other cells have their own and ignore it.
+    loss : {"log_loss", "squared_error"}, default="log_loss"
+        What is minimized: the logistic loss, or half the squared error of the
+        probabilities, as older recipes have it.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weights of the classes; "balanced" makes them inverse to their frequencies.
+        They multiply `sample_weight`.
+    solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
+        The optimizer: Adam [5]_, Adam with decoupled weight decay [6]_, RMSprop, or
+        gradient descent with momentum.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty on the weights, biases left out, divided by the sum
+        of the weights of a batch's samples. With ``solver="adamw"`` the rate of decay.
+    batch_size : int or "auto", default="auto"
+        Samples of a minibatch. "auto" is ``min(64, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, \
+            default="constant"
+        How the rate changes, with any solver: not at all; divided by
+        ``(t + 1) ** power_t`` after t samples; divided by 5 whenever progress stops
+        (see `tol`); or in a straight line up over the first `warmup_fraction` of
+        training and then along a cosine down to 0. Training with "cosine" ends after
+        `max_iter` epochs, or by `early_stopping`.
+    learning_rate_init : float, default=0.01
+        The initial, and for "cosine" the largest, rate.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    warmup_fraction : float, default=0.1
+        Share of the updates that "cosine" spends rising, in [0, 1).
+    max_iter : int, default=200
+        Epochs at most.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in another order. Identical samples are
+        then one sample with the sum of their weights. With False samples stay in the
+        order of X, and `early_stopping` holds out the last ones.
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, the split and the orders. An int gives the same
+        bits every time, for any `n_jobs`.
+    tol : float, default=1e-4
+        Training ends when the loss, or with `early_stopping` the validation score, has
+        not become better by at least `tol` for more than `n_iter_no_change` epochs.
+    verbose : bool, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and scales of an earlier fit.
+    momentum : float, default=0.9
+        Momentum of "sgd", in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether that is Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether to hold out a part of the training data, to stop when its score no
+        longer improves, and to end with the best weights, stopped or not.
+    validation_fraction : float, default=0.1
+        The part that is held out, with the shares of the
+        classes kept where possible, in (0, 1).
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of the first and second moment of "adam" and "adamw", in [0, 1).
+    epsilon : float, default=1e-8
+        What "adam", "adamw" and "rmsprop" add to the denominator.
+    rho : float, default=0.9
+        Decay of the mean square of "rmsprop", in [0, 1).
+    n_iter_no_change : int or numpy.inf, default=10
+        See `tol`; ``numpy.inf`` to train for `max_iter` epochs in any case.
+    max_grad_norm : float or None, default=1.0
+        Largest Euclidean norm of the gradient of all parameters together; a longer one
+        is shortened to it [7]_.
+    standardize : bool, default=True
+        Whether each channel is brought to mean 0 and
+        standard deviation 1, weighted, over all steps of the training samples.
+    n_channels : int or None, default=None
+        Channels that the rows of 2-D X are flattened from: columns t * n_channels to
+        (t + 1) * n_channels - 1 are step t. NaN to the end of a row is then padding.
+    n_jobs : int or None, default=None
+        Threads. None means 1 unless in a :obj:`joblib.parallel_config` context, -1 all
+        processors. Small batches stay on one thread.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted; for several labels their numbers.
+    loss_ : float
+        The loss of the last epoch, the L2 penalty included.
+    best_loss_ : float or None
+        The smallest loss; None with `early_stopping`.
+    loss_curve_ : list of float
+        The loss of each epoch, of standardized targets where they are.
+    validation_scores_ : list of float or None
+        The score of the validation set after each epoch, where there is one.
+    best_validation_score_ : float or None
+        The best of them.
+    weights_ : dict of str to ndarray
+        Read-only views of the parameters.
+    n_iter_ : int
+        Epochs so far.
+    t_ : int
+        Samples seen so far.
+    n_layers_ : int
+        Layers, input and output included.
+    n_outputs_ : int
+        Outputs of the last layer, as in MLPClassifier.
+    out_activation_ : str
+        What is applied to them.
+    n_features_in_ : int
+        Channels seen in fit; columns where X was 2-D.
+    n_channels_in_ : int
+        Channels seen in fit.
+    feature_names_in_ : ndarray of str
+        Names of the columns, where X had them.
+
+    See Also
+    --------
+    RNNRegressor : Regression from sequences.
+    SequenceScaler : Standardizes sequences outside of the estimator.
+    sklearn.neural_network.MLPClassifier : The network without a time axis, whose
+        parameters and attributes these are.
+
+    Notes
+    -----
+    A `sample_weight` of 2 is exactly, to the last bit, the same as having the sample
+    twice: before training, identical samples are merged and ordered by their content.
+
+    References
+    ----------
+    .. [1] Elman, "Finding structure in time", Cognitive Science 14, 1990.
+    .. [2] Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 9,
+       1997.
+    .. [3] Gers, Schmidhuber and Cummins, "Learning to forget", Neural Computation 12,
+       2000.
+    .. [4] Cho et al., "Learning phrase representations using RNN encoder-decoder for
+       statistical machine translation", EMNLP 2014.
+    .. [5] Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    .. [6] Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
+    .. [7] Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
+       networks", ICML 2013.
+
+    Examples
+    --------
+    Which of two signs occurs more often, in sequences of unequal length:
+
+    >>> import numpy as np
+    >>> from skrnn import RNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.choice([-1.0, 1.0], size=rng.integers(3, 12)) for _ in range(200)]
+    >>> y = ["more" if x.sum() > 0 else "not more" for x in X]
+    >>> model = RNNClassifier((8,), max_iter=60, random_state=0, tol=0)
+    >>> model = model.set_params(n_iter_no_change=np.inf).fit(X, y)
+    >>> model.predict([np.ones(5), -np.ones(7)])
+    array(['more', 'not more'], dtype='<U8')
+    >>> model.score(X, y) > 0.9
+    True
+    """
 
     _parameter_constraints: dict = {
         **BaseRNN._parameter_constraints,
@@ -211,6 +384,23 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
+    def decision_function(self, X):
+        """Return the log-odds, or for several classes unnormalized log-probabilities.
+
+        Parameters
+        ----------
+        X : array-like, list of arrays, Sequences or DataFrame of n_samples sequences
+            In any of the forms of the class's documentation.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The raw predictions of the network; one column for each class, or label,
+            and of two classes one number, positive for the second.
+        """
+        raw = self._checked_raw(X)
+        return raw[:, 0] if self._kind == "binary" else raw
+
     def predict(self, X):
         """Return the most probable class of each sequence.
 
@@ -297,12 +487,12 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             targets.astype(np.intp), chosen, sample_weight=sample_weight
         )
 
-    def _strata(self, targets):
+    def _strata(self, targets, n_held_out):
         if self._kind == "multilabel":
             return None
         counts = np.unique(targets, return_counts=True)[1]
-        n_held_out = self.validation_fraction * len(targets)
-        is_possible = counts.min() > 1 and n_held_out >= len(counts)
+        fits = len(counts) <= n_held_out <= len(targets) - len(counts)
+        is_possible = counts.min() > 1 and fits
         return targets[:, 0] if is_possible else None
 
     def __sklearn_tags__(self):

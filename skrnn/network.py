@@ -132,11 +132,12 @@ class Batch:
             rows, lengths = rows[order], lengths[order]
         starts = np.cumsum(lengths) - lengths
         if targets is None:
-            targets = np.zeros((len(rows), 1), data.dtype)
-            weights = np.zeros(len(rows), data.dtype)
+            targets = np.zeros((len(rows), 1), mean.dtype)
+            weights = np.zeros(len(rows), mean.dtype)
         else:
             targets, weights = targets[rows], weights[rows]
-        values = data.take(rows)
+        with np.errstate(over="raise"):
+            values = data.take(rows).astype(mean.dtype, copy=False)
         batch = cls(values, starts, lengths, mean, inverse_scale, targets, weights)
         return batch, rows
 

@@ -6,12 +6,12 @@ applies, t counts updates from 1, and `rates` are the numbers that `Optimizer` l
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skrnn._jit import kernel
-from skrnn.parameters import aligned_zeros
+from skrnn.parameters import aligned_copy, aligned_zeros
 
 
 @kernel
@@ -131,6 +131,11 @@ class Optimizer:
         moments = [aligned_zeros(decayed.shape, decayed.dtype) for _ in range(2)]
         values = tuple(float(settings[name]) for name in SOLVERS[solver][1])
         return cls(solver, values, *moments, decayed)
+
+    def copy(self):
+        """Return an optimiser in the same state with moments of its own."""
+        first, second = aligned_copy(self.first), aligned_copy(self.second)
+        return replace(self, first=first, second=second)
 
     def step(self, parameters, gradient, learning_rate):
         """Update the parameters in place."""

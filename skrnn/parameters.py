@@ -15,6 +15,13 @@ def aligned_zeros(shape, dtype):
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
+def aligned_copy(array):
+    """Return a writable copy that begins on a cache line."""
+    copy = aligned_zeros(array.shape, array.dtype)
+    copy[:] = array
+    return copy
+
+
 class ParameterLayout:
     """Names, shapes and places of the parameters within the flat vector.
 

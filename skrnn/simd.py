@@ -76,6 +76,7 @@ def compiled_as(definition):
 
 
 def splat(builder, scalar, count):
+    """Emit a vector with the scalar in every lane."""
     vector = ir.VectorType(scalar.type, count)
     undefined = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
@@ -103,15 +104,18 @@ def _llvm_call(builder, name, *args):
 
 
 def emit_multiply_add(builder, a, b, c):
+    """Emit ``a * b + c``."""
     # fmuladd, not fma: the latter is a library call on hosts without the instruction
     return _llvm_call(builder, "fmuladd", a, b, c)
 
 
 def as_intp(context, builder, value, from_type):
+    """Emit a cast to the type of indices."""
     return context.cast(builder, value, from_type, types.intp)
 
 
 def integer(value):
+    """Return a constant of the type of indices."""
     return ir.Constant(ir.IntType(64), value)
 
 
@@ -128,13 +132,16 @@ class RowPointers:
         self.n_rows = builder.extract_value(struct.shape, 1)
 
     def index(self, t, k):
+        """Number of row k of step t, counted in rows from the start."""
         return self.builder.add(self.builder.mul(t, self.n_rows), k)
 
     def load(self, index):
+        """Load the row of this number."""
         pointer = self.builder.gep(self.base, [index], inbounds=True)
         return self.builder.load(pointer, align=self.align)
 
     def store(self, index, value):
+        """Store a vector as the row of this number."""
         pointer = self.builder.gep(self.base, [index], inbounds=True)
         self.builder.store(value, pointer, align=self.align)
 

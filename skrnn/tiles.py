@@ -149,10 +149,11 @@ def _multiply_add_block(typingctx, sums, packed, start, rows, t, first, n_terms)
 
 
 def add_outer_sums(target, i, j, x_block, x, x_t, x_k, z_block, z, z_t, z_k, n_steps):
-    """Add ``sum_t x[x_t + t, x_k + a] . z[z_t + t, z_k + b]`` to ``target[i + a, j + b]``.
+    """Add a block of outer products, summed over steps and lanes, to `target`.
 
-    The dot product runs over the lanes; a < len(x_block), b < len(z_block) and
-    t < n_steps. `target` is a two-dimensional array.
+    To ``target[i + a, j + b]`` goes the sum over t < n_steps, and over the lanes, of
+    ``x[x_t + t, x_k + a] z[z_t + t, z_k + b]``, for a < len(x_block) and
+    b < len(z_block).
     """
     left = x[x_t : x_t + n_steps, x_k : x_k + len(x_block)]
     right = z[z_t : z_t + n_steps, z_k : z_k + len(z_block)]

@@ -7,7 +7,7 @@ come out, bit for bit, for any number of threads.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -229,6 +229,14 @@ class Progress:
     n_samples_seen: int = 0
     n_without_progress: int = 0
 
+    def copy(self):
+        """Return the same course with lists of its own."""
+        return replace(
+            self,
+            loss_curve=list(self.loss_curve),
+            validation_scores=list(self.validation_scores),
+        )
+
     def forget_best(self):
         """Begin to compare anew: another training set, perhaps another split."""
         self.best_loss, self.best_score = math.inf, -math.inf
@@ -246,7 +254,8 @@ class Progress:
             self.validation_scores.append(score)
             if score > self.best_score:
                 self.best_score = score
-                self.best_parameters = parameters.copy()
+                if plan.early_stopping:
+                    self.best_parameters = parameters.copy()
 
 
 # why training ended
@@ -310,4 +319,5 @@ def train(trainer, training_set, plan, random_state, progress, score, on_epoch):
                 progress.n_without_progress = 0
     if plan.early_stopping and progress.best_parameters is not None:
         trainer.parameters[:] = progress.best_parameters
+    progress.best_parameters = None
     return reason

@@ -223,6 +223,19 @@ def test_no_constant_is_better_than_the_constant(name, weighted):
             assert value(best) <= value(moved) + 1e-12
 
 
+def test_regression_predicts_in_the_terms_of_the_target():
+    raw = np.array([[-1.0, 2.0]])
+    for name, loss in REGRESSION_LOSSES.items():
+        expected = np.exp(raw) if name == "poisson" else raw
+        assert_array_equal(loss.predict(raw), expected)
+
+
+def test_classification_starts_without_preference():
+    for kinds in CLASSIFICATION_LOSSES.values():
+        for loss in kinds.values():
+            assert loss.constant(np.ones((3, 1)), np.ones(3), np.zeros(0)) == 0
+
+
 def test_constant_of_huber_is_the_median():
     y = np.array([[1.0], [2.0], [10.0]])
     constant = REGRESSION_LOSSES["huber"].constant(y, np.ones(3), np.array([1.0]))

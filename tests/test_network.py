@@ -96,8 +96,7 @@ def test_gradient_by_sizes(cell, n_units, n_inputs):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("cell", ["gru"])
-def test_gradient_by_loss(cell, loss):
+def test_gradient_by_loss(loss):
     rng = np.random.default_rng(3)
     n, levels = len(RAGGED), LEVELS.get(loss, ())
     if loss.startswith("multiclass"):
@@ -107,7 +106,7 @@ def test_gradient_by_loss(cell, loss):
     else:
         n_outputs, targets = 2, rng.gamma(2.0, size=(n, 2))
         n_outputs *= len(levels) if loss == "quantile" else 1
-    network = make_network(cell, "tanh", 2, (3,), n_outputs)
+    network = make_network("gru", "tanh", 2, (3,), n_outputs)
     sequences = make_sequences(rng, RAGGED, 2)
     weights = rng.uniform(0.5, 2.0, n)
     check_gradient(network, sequences, LOSSES[loss], targets, weights, levels)
@@ -176,6 +175,11 @@ def one_unit_network(activation, **weights):
     return network, parameters
 
 
+# where the JIT is off NumPy tells of what is meant to overflow
+may_overflow = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+
+
+@may_overflow
 @pytest.mark.parametrize("lengths", [[40, 3], [40], [40] * 3])
 def test_relu_that_overflows_where_there_is_no_sequence(lengths):
     """In lanes that have ended, and in those that never had a sequence."""
@@ -194,12 +198,13 @@ def test_relu_that_overflows_where_there_is_no_sequence(lengths):
     assert_array_equal(gradient, [0, 0, 0, 0, -len(lengths)])
 
 
+@may_overflow
 def test_identity_that_overflows_after_its_own_end():
     network, parameters = one_unit_network(
-        "identity", input_weights=1.0, recurrent_weights=10.0, output_weights=1e-300
+        "identity", input_weights=1.0, recurrent_weights=1e10, output_weights=1e-300
     )
-    # 1e300 and then nine steps on, while the other sequence runs for forty
-    sequences = [np.ones((40, 1)), np.full((1, 1), 1e300)]
+    # the second ends at 1e300, and a step later there would be infinity
+    sequences = [np.ones((3, 1)), np.full((1, 1), 1e300)]
     targets = np.ones((2, 1))
     raw, _, gradient = run_network(
         network, parameters, sequences, absolute_error, targets

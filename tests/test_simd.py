@@ -10,28 +10,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skrnn import simd
 from skrnn._jit import FASTMATH
 from skrnn.simd import (
-    EIGHT,
-    FOUR,
-    LARGEST,
-    ONE,
-    add_outer_sums,
     get,
     lane_count,
-    load_block,
     maximum,
     minimum,
-    multiply_add,
     power_of_two,
     put,
     round_to_integer,
-    splat_block,
-    store_block,
     total,
     where_positive,
 )
 
 DTYPES = [np.float32, np.float64]
-BLOCKS = [ONE, FOUR, EIGHT, LARGEST]
 EPSILON = {dtype: np.finfo(dtype).eps for dtype in DTYPES}
 
 # Compiled with the flags of `kernel`, but not cached: these bodies are the tests' own.
@@ -52,11 +42,6 @@ def filled(dtype, *numbers):
 def test_lane_count_fills_a_register():
     assert lane_count(np.float32) == 2 * lane_count(np.float64)
     assert lane_count(np.float32) * 32 == simd.VECTOR_BITS
-
-
-def test_largest_block_leaves_registers_for_the_operands():
-    n_registers = 16 if simd.VECTOR_BITS == 256 else 32
-    assert len(LARGEST) <= n_registers - 2
 
 
 # --- elementwise ----------------------------------------------------------------------
@@ -168,82 +153,14 @@ def test_total_is_the_sum_over_the_lanes(dtype):
 @compiled
 def _copy_then_overwrite(rows, out):
     value = get(rows, 0, 0)
-    block = load_block(ONE, rows, 0, 0)
     put(rows, 0, 0, 0.0)
     put(out, 0, 0, value)
-    store_block(out, 0, 1, block)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_value_does_not_change_with_the_buffer_it_came_from(dtype):
     rows = filled(dtype, 1.0, 2.0)
     before = rows.copy()
-    out = np.zeros((1, 2, lane_count(dtype)), dtype)
+    out = np.zeros_like(rows)
     _copy_then_overwrite(rows, out)
-    assert_array_equal(out[:, :1], before)
-    assert_array_equal(out[:, 1:], before)
-
-
-# --- blocks ---------------------------------------------------------------------------
-
-
-def block_product(block, numbers, packed, start, rows, t, first, n_terms, out):
-    sums = splat_block(block, numbers, 1)
-    sums = multiply_add(sums, packed, start, rows, t, first, n_terms)
-    store_block(out, 1, 2, sums)
-    again = load_block(block, out, 1, 2)
-    store_block(out, 0, 1, multiply_add(again, packed, start, rows, t, first, n_terms))
-
-
-block_product_compiled = compiled(block_product)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("block", BLOCKS, ids=len)
-@pytest.mark.parametrize("n_terms", [0, 1, 2, 7])
-def test_block_product(dtype, block, n_terms):
-    rng = np.random.default_rng(n_terms)
-    n, start, t, first = len(block), 3, 2, 1
-    numbers = rng.normal(size=n + 1).astype(dtype)
-    packed = rng.normal(size=start + n_terms * n).astype(dtype)
-    rows = rows_of(rng, 4, n_terms + 2, dtype)
-    out, expected = (np.full((2, n + 3, lane_count(dtype)), 9, dtype) for _ in range(2))
-    block_product_compiled(block, numbers, packed, start, rows, t, first, n_terms, out)
-    weights = packed[start:].reshape(n_terms, n).astype(np.float64)
-    product = weights.T @ rows[t, first : first + n_terms]
-    expected[1, 2 : n + 2] = numbers[1:, None] + product
-    expected[0, 1 : n + 1] = numbers[1:, None] + 2 * product
-    # the rows around the block stay at 9
-    assert_allclose(out, expected, rtol=0, atol=100 * EPSILON[dtype])
-    defined = np.full_like(out, 9)
-    block_product(block, numbers, packed, start, rows, t, first, n_terms, defined)
-    assert_allclose(defined, expected, rtol=0, atol=100 * EPSILON[dtype])
-
-
-def outer_sums(target, x_block, x, z_block, z, n_steps):
-    add_outer_sums(target, 1, 2, x_block, x, 1, 3, z_block, z, 2, 1, n_steps)
-
-
-outer_sums_compiled = compiled(outer_sums)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("x_block", [ONE, FOUR], ids=len)
-@pytest.mark.parametrize("z_block", [ONE, FOUR], ids=len)
-@pytest.mark.parametrize("n_steps", [1, 2, 5])
-def test_outer_sums(dtype, x_block, z_block, n_steps):
-    rng = np.random.default_rng(n_steps)
-    x, z = rows_of(rng, n_steps + 2, 8, dtype), rows_of(rng, n_steps + 2, 6, dtype)
-    target = rng.normal(size=(6, 7)).astype(dtype)
-    n_i, n_j = len(x_block), len(z_block)
-    expected = target.astype(np.float64)
-    for a in range(n_i):
-        for b in range(n_j):
-            left = x[1 : 1 + n_steps, 3 + a].astype(np.float64)
-            right = z[2 : 2 + n_steps, 1 + b]
-            expected[1 + a, 2 + b] += (left * right).sum()
-    defined = target.copy()
-    outer_sums_compiled(target, x_block, x, z_block, z, n_steps)
-    outer_sums(defined, x_block, x, z_block, z, n_steps)
-    assert_allclose(target, expected, rtol=0, atol=200 * EPSILON[dtype])
-    assert_allclose(defined, expected, rtol=0, atol=200 * EPSILON[dtype])
+    assert_array_equal(out, before)
