@@ -1,6 +1,5 @@
 """The network: a stack of layers over one flat vector of parameters."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,12 +62,9 @@ class Network:
         for layer, parameters in layers:
             layer.initialize(parameters, random_state)
 
-    def flops(self, n_steps_total):
+    def flops(self, n_steps):
         """Multiply-adds of a forward pass over so many steps: a measure of the work."""
-        weights = sum(
-            math.prod(shape) for shape in self.layout.shapes.values() if len(shape) == 2
-        )
-        return weights * n_steps_total
+        return self.layout.size * n_steps
 
 
 class PackedParameters:

@@ -47,6 +47,10 @@ def use_cache_of_these_sources():
 
 use_cache_of_these_sources()
 
+# scikit-learn skips its check of array API inputs without this. SciPy reads it once,
+# on import; the workers of pytest-xdist inherit it.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
 # The first example compiles a kernel: a deadline would measure the compiler.
 settings.register_profile("skrnn", deadline=None, max_examples=30, print_blob=True)
 settings.load_profile("skrnn")

@@ -40,6 +40,14 @@ class RecurrentLayer(Layer):
         first, last = cell.input_blocks
         self._input_columns = (last - first) * n_units
         self._first_input_row = first * n_units
+        self._input_cuts = self._cuts(cell.input_blocks)
+        self._recurrent_cuts = self._cuts(cell.recurrent_blocks)
+
+    def _cuts(self, blocks):
+        """First columns of the products that the cell computes apart, and the end."""
+        first, last = blocks
+        starts = [block for block in self.cell.products if first <= block < last]
+        return self.n_outputs * (np.array([*starts, last]) - first)
 
     def parameter_shapes(self):
         """Shapes: a column for each row of the gates that the weights act upon."""
@@ -79,10 +87,10 @@ class RecurrentLayer(Layer):
 
     def pack(self, packed, parameters, training):
         """Bring the weights into the order in which the products read them."""
-        pack(parameters["input_weights"], self._cuts("input_blocks"), packed["input"])
+        pack(parameters["input_weights"], self._input_cuts, packed["input"])
         pack(
             parameters["recurrent_weights"],
-            self._cuts("recurrent_blocks"),
+            self._recurrent_cuts,
             packed["recurrent"],
         )
         packed["bias"] = parameters["bias"]
@@ -91,12 +99,6 @@ class RecurrentLayer(Layer):
             pack_transposed(
                 parameters["recurrent_weights"], packed["recurrent_transposed"]
             )
-
-    def _cuts(self, which):
-        """First columns of the products that the cell computes apart, and the end."""
-        first, last = getattr(self.cell, which)
-        starts = [block for block in self.cell.products if first <= block < last]
-        return self.n_outputs * (np.array([*starts, last]) - first)
 
     def allocate(self, n_steps, dtype, training):
         """Return the buffers of one shard of at most `n_steps` steps."""

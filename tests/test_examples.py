@@ -1,0 +1,85 @@
+"""The examples run, in small, and their data are what they say."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def small_quickstart(monkeypatch):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("statsmodels")
+    quickstart = load("quickstart")
+    small = {"hidden_layer_sizes": [(8,)]}
+    monkeypatch.setattr(quickstart, "RNN_GRID", small | {"cell": ["rnn"]})
+    monkeypatch.setattr(quickstart, "MLP_GRID", small)
+    monkeypatch.setitem(quickstart.MLP, "max_iter", 5)
+    return quickstart
+
+
+@pytest.mark.needs_jit
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_quickstart_draws_or_goes_on(small_quickstart, monkeypatch, tmp_path, capsys):
+    forecast_sea_temperature = small_quickstart.forecast_sea_temperature
+    monkeypatch.setattr("sys.argv", ["quickstart.py", str(tmp_path / "figure.png")])
+    observed, forecasts = forecast_sea_temperature()
+    digits = small_quickstart.read_digits()
+    monkeypatch.setattr(
+        small_quickstart, "forecast_sea_temperature", lambda: (observed, forecasts)
+    )
+    monkeypatch.setattr(small_quickstart, "read_digits", lambda: digits)
+
+    small_quickstart.main()
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    monkeypatch.setattr("sys.argv", ["quickstart.py", str(tmp_path / "no" / "where")])
+    small_quickstart.main()
+    assert "No figure" in capsys.readouterr().out
+
+
+def test_quickstart_keeps_the_test_part_out_of_training(small_quickstart, monkeypatch):
+    seen = {}
+
+    class Stop(Exception):
+        pass
+
+    def fit(self, X, y):
+        seen["y"] = y
+        raise Stop
+
+    monkeypatch.setattr(small_quickstart.GridSearchCV, "fit", fit)
+    with pytest.raises(Stop):
+        small_quickstart.forecast_sea_temperature()
+    years = small_quickstart.sm.datasets.elnino.load_pandas().data
+    series = years.drop(columns="YEAR").to_numpy().ravel()
+    n_months = small_quickstart.N_TEST + small_quickstart.HORIZON - 1
+    np.testing.assert_allclose(seen["y"][-1, -1], series[-n_months - 1], rtol=1e-6)
+
+
+def follows_the_grammar(reber, string):
+    node = 0
+    for letter in string[3:-3]:
+        if node == len(reber.GRAPH) or letter not in reber.GRAPH[node]:
+            return False
+        node = reber.GRAPH[node][letter]
+    return node == len(reber.GRAPH) and string[1] == string[-2]
+
+
+def test_reber_strings_follow_the_grammar_unless_changed():
+    reber = load("reber_grammar")
+    rng = np.random.default_rng(0)
+    right = [reber.embedded_string(rng) for _ in range(200)]
+    assert all(follows_the_grammar(reber, string) for string in right)
+    wrong = [reber.with_an_error(string, rng) for string in right]
+    assert not any(follows_the_grammar(reber, string) for string in wrong)
+    assert reber.one_hot(right[0]).shape == (len(right[0]), 7)
