@@ -3,18 +3,17 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skrnn import training
+from skrnn._samples import Samples, check_weights
 from skrnn.activations import ACTIVATIONS
 from skrnn.callbacks import CallbackSupportMixin
 from skrnn.canonical import canonical_rows
@@ -25,12 +24,7 @@ from skrnn.parameters import aligned_copy, aligned_zeros
 from skrnn.prediction import predict_raw
 from skrnn.scaling import channel_statistics
 from skrnn.schedules import Schedule
-from skrnn.sequences import (
-    PaddedData,
-    Sequences,
-    check_sequences,
-    check_target_index,
-)
+from skrnn.sequences import check_sequences, check_target_index
 
 BATCH_SIZE = 64  # of batch_size="auto"
 
@@ -129,10 +123,12 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         seed = random_state.randint(np.iinfo(np.int32).max)
         early_stopping = self.early_stopping and not incremental
         held_out = None
-        if validation is not None:
-            held_out = self._read_validation(*validation)
+        if validation.X is not None:
+            held_out = self._read_validation(validation)
         elif early_stopping:
-            samples, held_out = self._split(samples, random_state)
+            samples, held_out = samples.split(
+                self.validation_fraction, self.shuffle, self._strata, random_state
+            )
 
         if not continues:
             self._start(samples, seed)
@@ -151,7 +147,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         data = check_sequences(self, X, reset=new_inputs, n_channels=self.n_channels)
         targets = self._checked_targets(data, y, reset=new_targets)
         if sample_weight is not None:
-            sample_weight = self._checked_weights(sample_weight, len(data))
+            sample_weight = check_weights(sample_weight, len(data))
         sample_weight = self._weigh(y, sample_weight)
         weights = np.zeros(len(data))
         if self.shuffle:
@@ -160,16 +156,17 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         else:  # the order is the user's
             weights[:] = 1.0 if sample_weight is None else sample_weight
             rows = np.flatnonzero(weights > 0)
-        return _Samples(data, targets, weights, rows)
+        return Samples(data, targets, weights, rows)
 
-    def _read_validation(self, X, y, sample_weight):
+    def _read_validation(self, validation):
         """Check a validation set of the user's own."""
+        X = validation.X
         data = check_sequences(self, X, reset=False, n_channels=self.n_channels)
-        targets = self._checked_targets(data, y, reset=False)
+        targets = self._checked_targets(data, validation.y, reset=False)
         weights = np.ones(len(data))
-        if sample_weight is not None:
-            weights = self._checked_weights(sample_weight, len(data))
-        return _Samples(data, targets, weights, np.arange(len(data)))
+        if validation.sample_weight is not None:
+            weights = check_weights(validation.sample_weight, len(data))
+        return Samples(data, targets, weights, np.arange(len(data)))
 
     def _checked_targets(self, data, y, reset):
         if y is None:
@@ -185,46 +182,6 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 f"X has {len(data)}, y has {len(targets)}."
             )
         return targets
-
-    @staticmethod
-    def _validation(X_val, y_val, sample_weight_val):
-        """Return the validation set of the user's own, or None."""
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val must be passed together.")
-        if X_val is None and sample_weight_val is not None:
-            raise ValueError("sample_weight_val needs X_val and y_val.")
-        return None if X_val is None else (X_val, y_val, sample_weight_val)
-
-    def _checked_weights(self, sample_weight, n_samples):
-        weights = _check_sample_weight(
-            sample_weight, np.empty((n_samples, 1)), ensure_non_negative=True
-        )
-        if not (weights > 0).any():
-            raise ValueError(
-                "Sample weights must contain at least one non-zero number: all "
-                "sample_weight are zero."
-            )
-        return weights
-
-    def _split(self, samples, random_state):
-        """Hold out a part of the rows for validation."""
-        rows = samples.rows
-        n_held_out = max(1, round(self.validation_fraction * len(rows)))
-        if n_held_out >= len(rows):
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves no sample of "
-                f"{len(rows)} to train on."
-            )
-        if self.shuffle:
-            train, held_out = train_test_split(
-                rows,
-                test_size=n_held_out,
-                random_state=random_state,
-                stratify=self._strata(samples.targets[rows], n_held_out),
-            )
-        else:  # what comes after the training part is the fairer test
-            train, held_out = rows[:-n_held_out], rows[-n_held_out:]
-        return samples._replace(rows=train), samples._replace(rows=held_out)
 
     def _strata(self, targets, n_held_out):
         """Return the groups that a validation split keeps the shares of, or None."""
@@ -352,8 +309,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _score_on(self, samples):
         """Return the validation score of the parameters as they are."""
+        predicted = self._from_raw(self._predict_raw(samples.used_data()))
         rows = samples.rows
-        predicted = self._from_raw(self._predict_raw(_Rows(samples.data, rows)))
         return self._score_encoded(
             samples.targets[rows], predicted, samples.weights[rows]
         )
@@ -483,29 +440,3 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-class _Samples(NamedTuple):
-    """A data set with its encoded targets and weights, and the rows to use of it."""
-
-    data: PaddedData | Sequences
-    targets: np.ndarray
-    weights: np.ndarray
-    rows: np.ndarray
-
-
-class _Rows:
-    """Some rows of a data set, as a data set: nothing is copied."""
-
-    def __init__(self, data, rows):
-        self._data = data
-        self._rows = rows
-        self.lengths = data.lengths[rows]
-        self.n_channels = data.n_channels
-        self.dtype = data.dtype
-
-    def __len__(self):
-        return len(self._rows)
-
-    def take(self, rows):
-        return self._data.take(self._rows[rows])

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import check_array, column_or_1d
 
 from skrnn._base import BaseRNN
+from skrnn._samples import Validation
 from skrnn.callbacks import with_callbacks
 from skrnn.losses import CLASSIFICATION_LOSSES
 
@@ -307,7 +308,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             if training diverges; the message says where and what to try.
         """
         self._declared_classes = None
-        validation = self._validation(X_val, y_val, sample_weight_val)
+        validation = Validation(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation)
 
     @with_callbacks
@@ -350,7 +351,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         else:
             self._declared_classes = unique_labels(classes)
-        return self._fit(X, y, sample_weight, None, incremental=True)
+        return self._fit(X, y, sample_weight, Validation(), incremental=True)
 
     def predict_proba(self, X):
         """Return the probability of each class for each sequence.

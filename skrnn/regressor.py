@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_y, column_or_1d
 
 from skrnn._base import BaseRNN
+from skrnn._samples import Validation
 from skrnn.callbacks import with_callbacks
 from skrnn.losses import REGRESSION_LOSSES
 from skrnn.scaling import target_statistics
@@ -308,7 +309,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
             If X or y is not of one of these forms, has values that are not finite, or
             if training diverges; the message says where and what to try.
         """
-        validation = self._validation(X_val, y_val, sample_weight_val)
+        validation = Validation(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation)
 
     @with_callbacks
@@ -333,7 +334,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         self : RNNRegressor
             The estimator, trained a little further.
         """
-        return self._fit(X, y, sample_weight, None, incremental=True)
+        return self._fit(X, y, sample_weight, Validation(), incremental=True)
 
     def predict(self, X):
         """Predict the targets of sequences X.

@@ -1,0 +1,67 @@
+"""Tasks on several threads: order, workspaces, and exceptions that surface."""
+
+import threading
+
+import pytest
+
+from skrnn.threads import Threads
+
+TIMEOUT = 60.0  # of what would otherwise hang
+
+
+@pytest.fixture
+def always_threads(monkeypatch):
+    monkeypatch.setattr("skrnn.threads.MIN_FLOPS_PER_THREAD", 1)
+
+
+def meet(barrier):
+    """Wait until two threads are at work, so that both have a task."""
+    barrier.wait(TIMEOUT)
+
+
+def test_results_come_in_the_order_of_the_tasks(always_threads):
+    for n_threads in (1, 3):
+        with Threads(n_threads, lambda: None) as threads:
+            squares = threads.map(lambda _, task: task**2, range(50), 1e9)
+        assert squares == [task**2 for task in range(50)]
+
+
+def test_every_thread_has_a_workspace_of_its_own(always_threads):
+    barrier, seen = threading.Barrier(2), {}
+
+    def work(workspace, task):
+        meet(barrier)
+        seen.setdefault(threading.get_ident(), set()).add(id(workspace))
+
+    with Threads(2, object) as threads:
+        threads.map(work, range(4), 1e9)
+    assert len(seen) == 2
+    assert all(len(workspaces) == 1 for workspaces in seen.values())
+    assert len(set.union(*seen.values())) == 2
+
+
+def test_little_work_stays_in_the_calling_thread():
+    with Threads(4, lambda: None) as threads:
+        idents = threads.map(lambda _, task: threading.get_ident(), range(8), 1000)
+    assert set(idents) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("exception", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("place", ["worker", "main"])
+def test_an_exception_of_any_thread_surfaces(place, exception, always_threads):
+    barrier, done = threading.Barrier(2), []
+
+    def work(_, task):
+        if task < 2:
+            meet(barrier)
+            is_main = threading.current_thread() is threading.main_thread()
+            if is_main == (place == "main"):
+                raise exception("on purpose")
+        done.append(task)
+
+    with Threads(2, lambda: None) as threads:
+        with pytest.raises(exception, match="on purpose"):
+            threads.map(work, range(20), 1e9)
+        # the other thread is at rest before the exception is seen
+        assert sorted(done)[1:] == list(range(2, 20))
+        assert threads.map(lambda _, task: task, range(3), 1e9) == [0, 1, 2]
