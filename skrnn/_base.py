@@ -2,6 +2,7 @@
 
 import warnings
 from abc import ABCMeta, abstractmethod
+from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
@@ -27,6 +28,18 @@ from skrnn.schedules import Schedule
 from skrnn.sequences import check_sequences, check_target_index
 
 BATCH_SIZE = 64  # of batch_size="auto"
+
+
+@contextmanager
+def _unchanged_if_refused(estimator):
+    """Take back what was set on the estimator if what follows raises."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
 
 
 class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -92,7 +105,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _n_raw_outputs(self):
         """Return how many raw predictions the network makes for a sample."""
 
-    def _weigh(self, y, sample_weight):
+    def _weigh(self, targets, sample_weight):
         """Return the weights of the samples, class weights included."""
         return sample_weight
 
@@ -111,34 +124,29 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _fit(self, X, y, sample_weight, validation, *, incremental=False):
         continues = hasattr(self, "_parameters") and (incremental or self.warm_start)
-        samples = self._read(
-            X,
-            y,
-            sample_weight,
-            new_inputs=not (incremental and continues),
-            new_targets=not continues,
-        )
+        early_stopping = self.early_stopping and not incremental
         random_state = check_random_state(self.random_state)
         # drawn before the split: the network starts the same with and without one
         seed = random_state.randint(np.iinfo(np.int32).max)
-        early_stopping = self.early_stopping and not incremental
-        held_out = None
-        if validation.X is not None:
-            held_out = self._read_validation(validation)
-        elif early_stopping:
-            samples, held_out = samples.split(
-                self.validation_fraction, self.shuffle, self._strata, random_state
+        with _unchanged_if_refused(self):
+            samples = self._read(
+                X,
+                y,
+                sample_weight,
+                new_inputs=not (incremental and continues),
+                new_targets=not continues,
             )
-
-        if not continues:
-            self._start(samples, seed)
-        elif self._architecture != self._new_architecture(samples.data):
-            raise ValueError(
-                "The network that was fitted before is another one: it had (cell, "
-                f"activation, channels, hidden units, outputs) {self._architecture}, "
-                f"now it would have {self._new_architecture(samples.data)}. Set "
-                "warm_start=False to begin again."
-            )
+            held_out = None
+            if validation.X is not None:
+                held_out = self._read_validation(validation)
+            elif early_stopping:
+                samples, held_out = samples.split(
+                    self.validation_fraction, self.shuffle, self._strata, random_state
+                )
+            if continues:
+                self._check_same_network(samples.data)
+            else:
+                self._start(samples, seed)
         self._train(X, y, samples, held_out, seed, early_stopping, incremental)
         return self
 
@@ -148,7 +156,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         targets = self._checked_targets(data, y, reset=new_targets)
         if sample_weight is not None:
             sample_weight = check_weights(sample_weight, len(data))
-        sample_weight = self._weigh(y, sample_weight)
+        sample_weight = self._weigh(targets, sample_weight)
         weights = np.zeros(len(data))
         if self.shuffle:
             rows, merged = canonical_rows(data, targets, sample_weight)
@@ -161,11 +169,14 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _read_validation(self, validation):
         """Check a validation set of the user's own."""
         X = validation.X
-        data = check_sequences(self, X, reset=False, n_channels=self.n_channels)
-        targets = self._checked_targets(data, validation.y, reset=False)
-        weights = np.ones(len(data))
-        if validation.sample_weight is not None:
-            weights = check_weights(validation.sample_weight, len(data))
+        try:
+            data = check_sequences(self, X, reset=False, n_channels=self.n_channels)
+            targets = self._checked_targets(data, validation.y, reset=False)
+            weights = np.ones(len(data))
+            if validation.sample_weight is not None:
+                weights = check_weights(validation.sample_weight, len(data))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"In the validation set: {error}") from error
         return Samples(data, targets, weights, np.arange(len(data)))
 
     def _checked_targets(self, data, y, reset):
@@ -187,9 +198,23 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the groups that a validation split keeps the shares of, or None."""
         return None
 
+    def _check_same_network(self, data):
+        new = self._new_architecture(data)
+        if self._architecture != new:
+            raise ValueError(
+                "The network that was fitted before is another one: it had (cell, "
+                "activation, channels, hidden units, outputs) "
+                f"{self._architecture}, now it would have {new}. Call fit, with "
+                "warm_start=False, to begin again."
+            )
+
     def _new_architecture(self, data):
         sizes = np.atleast_1d(self.hidden_layer_sizes)
-        if not sizes.size or not np.issubdtype(sizes.dtype, np.integer):
+        if (
+            not sizes.size
+            or sizes.ndim > 1
+            or not np.issubdtype(sizes.dtype, np.integer)
+        ):
             raise ValueError(
                 "hidden_layer_sizes must hold the units of each layer, positive "
                 f"integers, got {self.hidden_layer_sizes!r}."
@@ -265,7 +290,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 self.learning_rate,
                 self.learning_rate_init,
                 self.power_t,
-                max_iter * -(-n_rows // batch_size),
+                # of partial_fit, too, max_iter calls are the whole of training
+                self.max_iter * -(-n_rows // batch_size),
                 self.warmup_fraction,
             ),
             0.0 if self.solver == "adamw" else self.alpha,

@@ -42,7 +42,8 @@ KERNEL_SOURCES = (
 def kernel_stamp() -> str:
     """Hash of the sources of all kernels and of numba's version."""
     package = Path(__file__).parent
-    digest = hashlib.sha256(numba.__version__.encode())
+    bits = os.environ.get("SKRNN_VECTOR_BITS", "")
+    digest = hashlib.sha256(f"{numba.__version__} {bits}".encode())
     for name in KERNEL_SOURCES:
         path = package / name
         for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:

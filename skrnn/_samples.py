@@ -38,6 +38,38 @@ def check_weights(sample_weight, n_samples):
     return weights
 
 
+def class_weights(class_weight, classes, targets, sample_weight):
+    """Return each sample's class weight.
+
+    scikit-learn's ``compute_sample_weight`` counts samples where this adds up their
+    weights, and knows of no class that the samples lack.
+
+    Parameters
+    ----------
+    class_weight : dict or "balanced"
+        By class, 1 for those it leaves out; or inverse to the classes' weights.
+    classes : ndarray of shape (n_classes,)
+    targets : ndarray of shape (n_samples,)
+        Numbers of the classes.
+    sample_weight : ndarray of shape (n_samples,)
+    """
+    numbers = targets.astype(np.intp)
+    if isinstance(class_weight, str):
+        total = np.bincount(numbers, sample_weight, minlength=len(classes))
+        n_present = np.count_nonzero(total)
+        share = n_present * total / total.sum()
+        return (1.0 / np.where(share > 0, share, 1.0))[numbers]
+    if not isinstance(class_weight, dict):
+        raise ValueError(f"class_weight must be a dict here, got {class_weight!r}.")
+    unknown = set(class_weight) - set(classes.tolist())
+    if unknown:
+        raise ValueError(
+            f"class_weight has classes {sorted(unknown, key=str)} that are not among "
+            f"{classes.tolist()}."
+        )
+    return np.array([class_weight.get(c, 1.0) for c in classes.tolist()])[numbers]
+
+
 class Samples(NamedTuple):
     """A data set with its encoded targets and weights, and the rows to use of it."""
 
@@ -54,11 +86,12 @@ class Samples(NamedTuple):
         training part is the fairer test.
         """
         rows = self.rows
-        n_held_out = max(1, round(fraction * len(rows)))
+        n_held_out = max(2, round(fraction * len(rows)))  # R² is not defined for one
         if n_held_out >= len(rows):
             raise ValueError(
-                f"validation_fraction={fraction} leaves no sample of {len(rows)} to "
-                "train on."
+                f"early_stopping with validation_fraction={fraction} leaves no sample "
+                f"to train on: it holds out {n_held_out} of n_samples={len(rows)} that "
+                "differ."
             )
         if shuffle:
             train, held_out = train_test_split(

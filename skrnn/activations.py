@@ -104,6 +104,7 @@ def _overload_sigmoid(x):
 
 TANH, RELU, LOGISTIC, IDENTITY = range(4)
 ACTIVATIONS = {"tanh": TANH, "relu": RELU, "logistic": LOGISTIC, "identity": IDENTITY}
+UNBOUNDED = {RELU, IDENTITY}
 
 
 @inner

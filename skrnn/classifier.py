@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import (
     check_classification_targets,
     type_of_target,
@@ -13,7 +12,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import check_array, column_or_1d
 
 from skrnn._base import BaseRNN
-from skrnn._samples import Validation
+from skrnn._samples import Validation, class_weights
 from skrnn.callbacks import with_callbacks
 from skrnn.losses import CLASSIFICATION_LOSSES
 
@@ -423,9 +422,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     # --- what BaseRNN asks for ------------------------------------------------------
 
     def _encode(self, y, reset):
+        # first, because check_classification_targets stumbles over NaN
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
         check_classification_targets(y)
         y_type = type_of_target(y, input_name="y")
-        y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
         is_multilabel = y_type == "multilabel-indicator"
         if not is_multilabel:
             y = column_or_1d(y, warn=True)
@@ -466,11 +466,27 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     def _n_raw_outputs(self):
         return self.n_outputs_
 
-    def _weigh(self, y, sample_weight):
+    def _weigh(self, targets, sample_weight):
         if self.class_weight is None:
             return sample_weight
-        class_weight = compute_sample_weight(self.class_weight, y)
-        return class_weight if sample_weight is None else class_weight * sample_weight
+        weights = np.ones(len(targets)) if sample_weight is None else sample_weight
+        if self._kind != "multilabel":
+            return weights * class_weights(
+                self.class_weight, self.classes_, targets[:, 0], weights
+            )
+        columns = targets.T
+        of_labels = self.class_weight
+        if not isinstance(of_labels, list):
+            of_labels = [of_labels] * len(columns)
+        if len(of_labels) != len(columns):
+            raise ValueError(
+                f"class_weight has {len(of_labels)} dicts for {len(columns)} labels."
+            )
+        factors = [
+            class_weights(of_label, np.arange(2), column, weights)
+            for of_label, column in zip(of_labels, columns, strict=True)
+        ]
+        return weights * np.prod(factors, axis=0)
 
     def _from_raw(self, raw):
         loss, _ = self._loss()

@@ -177,8 +177,9 @@ class Workspace:
             self.lengths,
         )
         longest = int(batch.lengths[first])
-        is_ragged = int(batch.lengths[first + n_samples - 1]) != longest
-        return Shard(self.lengths, longest, n_samples, is_ragged)
+        shortest = int(batch.lengths[first + n_samples - 1])
+        some_end_early = shortest != longest or n_samples < len(self.lengths)
+        return Shard(self.lengths, longest, n_samples, some_end_early)
 
     def forward(self, packed, shard):
         """Fill `raw`, of shape (1, rows, lanes)."""

@@ -13,6 +13,7 @@ from skrnn._samples import Validation
 from skrnn.callbacks import with_callbacks
 from skrnn.losses import REGRESSION_LOSSES
 from skrnn.scaling import target_statistics
+from skrnn.sequences.numeric import holds_strings
 
 
 class RNNRegressor(RegressorMixin, BaseRNN):
@@ -376,6 +377,8 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     # --- what BaseRNN asks for ------------------------------------------------------
 
     def _encode(self, y, reset):
+        if holds_strings(np.asarray(y, dtype=object)):  # NumPy would parse them
+            raise ValueError("y must hold numbers, but it holds strings.")
         y = _check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -396,11 +399,13 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         return targets
 
     def _levels(self):
-        """Return the quantile levels, ascending."""
+        """Return the quantile levels in the user's order."""
         levels = np.atleast_1d(np.asarray(self.quantile, dtype=np.float64))
-        if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
+        is_list = levels.ndim == 1 and 0 < len(levels) == len(np.unique(levels))
+        if not is_list or not ((levels > 0) & (levels < 1)).all():
             raise ValueError(
-                f"quantile must lie between 0 and 1, got {self.quantile!r}."
+                "quantile must be one level, or several different ones, between 0 and "
+                f"1, got {self.quantile!r}."
             )
         return levels
 

@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skrnn.callbacks import CallbackSupportMixin, with_callbacks
 from skrnn.canonical import row_blocks
 from skrnn.sequences import PaddedData, Sequences, check_sequences
 
@@ -141,7 +142,9 @@ def _has_columns(scaler):
     return getattr(scaler, "_is_two_d", True)
 
 
-class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SequenceScaler(
+    CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+):
     """Standardise sequences: each channel gets zero mean and unit variance.
 
     The mean and the standard deviation of a channel are those of all its steps in
@@ -200,6 +203,7 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.with_std = with_std
         self.n_channels = n_channels
 
+    @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
         """Compute the mean and the scale of each channel.
 
@@ -224,7 +228,11 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If `X` is not a set of finite sequences, or if a weight is negative or
             all weights are zero.
         """
-        return self._update(X, sample_weight, reset=True)
+        context = self._init_callback_context()
+        context.call_on_fit_task_begin(estimator=self, X=X)
+        self._update(X, sample_weight, reset=True)
+        context.call_on_fit_task_end(estimator=self, X=X)
+        return self
 
     def partial_fit(self, X, y=None, sample_weight=None):
         """Take further samples into the mean and the scale of each channel.

@@ -10,6 +10,7 @@ runs where the JIT is off and is the oracle of the compiled version beside it.
 """
 
 import operator
+import os
 
 import llvmlite.binding
 import numpy as np
@@ -26,6 +27,9 @@ from numba.extending import lower_builtin, models, register_model
 
 
 def _vector_bits():
+    """Width of the host's vector registers, or a narrower one to test on it."""
+    if "SKRNN_VECTOR_BITS" in os.environ:
+        return int(os.environ["SKRNN_VECTOR_BITS"])
     features = llvmlite.binding.get_host_cpu_features()
     if features.get("avx512f"):
         return 512

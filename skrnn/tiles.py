@@ -172,7 +172,7 @@ def add_outer_sums(target, i, j, x_block, x, x_t, x_k, z_block, z, z_t, z_k, n_s
 
     To ``target[i + a, j + b]`` goes the sum over t < n_steps, and over the lanes, of
     ``x[x_t + t, x_k + a] z[z_t + t, z_k + b]``, for a < len(x_block) and
-    b < len(z_block).
+    b < len(z_block). `n_steps` must be positive.
     """
     left = x[x_t : x_t + n_steps, x_k : x_k + len(x_block)]
     right = z[z_t : z_t + n_steps, z_k : z_k + len(z_block)]
@@ -278,13 +278,16 @@ def _add_outer_sums(
         updates = []
         for a in range(n_x):
             start = builder.add(builder.mul(builder.add(i, integer(a)), n_columns), j)
-            lanes = [(a * n_z + b) % n for b in range(n_z)]
-            sums_of_row = _pick(builder, totals[a * n_z // n], lanes)
-            pointer = builder.bitcast(
-                builder.gep(base, [start]), ir.PointerType(sums_of_row.type)
-            )
-            old = builder.load(pointer, align=left.align)
-            updates.append((builder.fadd(old, sums_of_row), pointer))
+            for b in range(0, n_z, n):  # of a row the sums that lie in one vector
+                place = a * n_z + b
+                lanes = [(place + lane) % n for lane in range(min(n, n_z))]
+                sums_of_row = _pick(builder, totals[place // n], lanes)
+                pointer = builder.bitcast(
+                    builder.gep(base, [builder.add(start, integer(b))]),
+                    ir.PointerType(sums_of_row.type),
+                )
+                old = builder.load(pointer, align=left.align)
+                updates.append((builder.fadd(old, sums_of_row), pointer))
         for new, pointer in updates:
             builder.store(new, pointer, align=left.align)
         return context.get_dummy_value()

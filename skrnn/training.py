@@ -142,6 +142,8 @@ class Trainer:
             self._packed.refresh()
             total_loss += loss
             total_weight += weight
+        if not np.isfinite(self.parameters).all():  # the last update overflowed
+            raise Divergence
         return total_loss / total_weight + self._penalty() / total_weight
 
     def _penalty(self):

@@ -90,6 +90,7 @@ def test_callbacks_change_no_bit(sklearn_callback):
     np.testing.assert_array_equal(watched.predict(X), plain.predict(X))
 
 
+@pytest.mark.needs_jit  # plain Python warns of the overflow
 def test_callbacks_are_torn_down_after_an_error(sklearn_callback):
     recorder = Recorder()
     settings = {"activation": "identity", "solver": "sgd", "max_grad_norm": None}

@@ -55,7 +55,7 @@ class LayerOfLanes:
         below[:, : self.n_inputs] = x
         buffers = self.layer.allocate(n_steps, self.dtype, training)
         lengths = np.full(x.shape[2], n_steps)
-        shard = Shard(lengths, n_steps, x.shape[2], is_ragged=False)
+        shard = Shard(lengths, n_steps, x.shape[2], some_end_early=False)
         self.layer.forward(packed, below, buffers, shard)
         hidden = buffers.output[:n_steps, : self.n_units].copy()
         if d_output is None:

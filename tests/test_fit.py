@@ -174,6 +174,7 @@ def test_a_refused_fit_leaves_the_fitted_model_alone(bad):
 DIVERGING = {"activation": "identity", "solver": "sgd", "learning_rate_init": 1e30}
 
 
+@pytest.mark.needs_jit  # plain Python warns of the overflow
 def test_divergence_names_the_epoch_and_what_to_try():
     model = regressor(max_grad_norm=None, **DIVERGING)
     with pytest.raises(
@@ -182,6 +183,7 @@ def test_divergence_names_the_epoch_and_what_to_try():
         model.fit(X, Y)
 
 
+@pytest.mark.needs_jit  # plain Python warns of the overflow
 def test_divergence_leaves_the_last_good_weights():
     model = regressor(max_grad_norm=None, **DIVERGING)
     with pytest.raises(ValueError, match="infinite or NaN") as error:

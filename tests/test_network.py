@@ -346,8 +346,8 @@ def test_aligned_zeros(shape, dtype):
 def test_flops_grow_with_weights_and_steps():
     small, large = (make_network("lstm", "tanh", 1, (n,), 1) for n in (4, 8))
     assert small.flops(20) == 2 * small.flops(10)
-    # four gates: inputs, recurrences; and the output layer
-    assert small.flops(1) == 16 * 1 + 16 * 4 + 4
+    # four gates: inputs, recurrences, biases; and the output layer
+    assert small.flops(1) == 16 * 1 + 16 * 4 + 16 + 4 + 1
     assert large.flops(1) > small.flops(1)
 
 

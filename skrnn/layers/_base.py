@@ -24,13 +24,13 @@ class Shard:
     """The sequences that the lanes of the buffers hold: at most one each.
 
     `lengths` has an entry for each lane, 0 for a lane without a sequence; `n_steps`
-    is the largest of them.
+    is the largest of them, and `some_end_early` says whether any is smaller.
     """
 
     lengths: np.ndarray
     n_steps: int
     n_samples: int
-    is_ragged: bool
+    some_end_early: bool
 
 
 class Buffers:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from skrnn._jit import ZERO, kernel
+from skrnn.activations import UNBOUNDED
 from skrnn.layers._base import Buffers, Layer, rows_of
 from skrnn.parameters import aligned_zeros
 from skrnn.products import (
@@ -40,6 +41,7 @@ class RecurrentLayer(Layer):
         first, last = cell.input_blocks
         self._input_columns = (last - first) * n_units
         self._first_input_row = first * n_units
+        self._may_overflow = cell.has_activation and activation in UNBOUNDED
         self._input_cuts = self._cuts(cell.input_blocks)
         self._recurrent_cuts = self._cuts(cell.recurrent_blocks)
 
@@ -130,8 +132,8 @@ class RecurrentLayer(Layer):
             self.n_outputs,
             self.activation,
         )
-        if shard.is_ragged and self.cell.has_activation:
-            # an unbounded activation may overflow after a sequence's own end
+        if shard.some_end_early and self._may_overflow:
+            # after a sequence's own end: 0 times infinity would spoil the gradient
             _clear_ended(buffers.hidden, shard.lengths, shard.n_steps, self.n_outputs)
 
     def backward(self, packed, x, buffers, gradients, d_x, shard):
