@@ -26,8 +26,8 @@ pytestmark = [
 BRIEF = {"cell": "rnn", "hidden_layer_sizes": (8,), "max_iter": 40}
 BOTH = [
     {"cell": "rnn"},
-    {"cell": "lstm", "hidden_layer_sizes": (16,)},
-    {"cell": "gru", "hidden_layer_sizes": (16,)},
+    {"cell": "lstm", "hidden_layer_sizes": (16,), "max_iter": 80},
+    {"cell": "gru", "hidden_layer_sizes": (16,), "max_iter": 80},
     {"hidden_layer_sizes": (8, 8), "max_grad_norm": None},
     {"activation": "relu", "n_jobs": 2, "hidden_layer_sizes": (16,), "max_iter": 80},
     {"solver": "sgd", "learning_rate_init": 0.1, "learning_rate": "adaptive"},
