@@ -21,12 +21,14 @@ def combine(slots, n_slots, parameters, penalized, penalty, max_norm, gradient):
     `penalty` times the parameters is added where `penalized` is 1. A `max_norm` of 0
     leaves the gradient as it is.
     """
+    for i in range(len(gradient)):
+        gradient[i] = slots[0, i]
+    for s in range(1, n_slots):
+        for i in range(len(gradient)):
+            gradient[i] += slots[s, i]
     squares = 0.0
     for i in range(len(gradient)):
-        g = slots[0, i]
-        for s in range(1, n_slots):
-            g += slots[s, i]
-        g += penalty * penalized[i] * parameters[i]
+        g = gradient[i] + penalty * penalized[i] * parameters[i]
         gradient[i] = g
         squares += np.float64(g) * np.float64(g)
     norm = math.sqrt(squares)
