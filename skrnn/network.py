@@ -83,7 +83,7 @@ class PackedParameters:
         self.training = training
         views = network.parameters_of_layers(parameters)
         self._layers = [
-            (layer, layer.allocate_packed(parameters.dtype), view)
+            (layer, layer.allocate_packed(parameters.dtype, training), view)
             for layer, view in zip(network.layers.values(), views, strict=True)
         ]
         self.packed = [packed for _, packed, _ in self._layers]

@@ -11,7 +11,8 @@ def aligned_zeros(shape, dtype):
     """Zeros that begin on a cache line: other vector loads would straddle two."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.zeros(size + CACHE_LINE, np.uint8)
-    start = -raw.ctypes.data % CACHE_LINE
+    address = raw.__array_interface__["data"][0]  # quicker than raw.ctypes
+    start = -address % CACHE_LINE
     return raw[start : start + size].view(dtype).reshape(shape)
 
 

@@ -48,7 +48,7 @@ class LayerOfLanes:
         """Return hidden states, (steps, units, lanes), and the gradients if asked."""
         n_steps = len(x)
         parameters = self.parameters if parameters is None else parameters
-        packed = self.layer.allocate_packed(self.dtype)
+        packed = self.layer.allocate_packed(self.dtype, training=True)
         views = self.layout.views(np.ascontiguousarray(parameters, self.dtype))
         self.layer.pack(packed, views, training)
         below = rows_of(n_steps, self.n_inputs, self.dtype)

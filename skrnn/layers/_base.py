@@ -34,7 +34,12 @@ class Shard:
 
 
 class Buffers:
-    """Arrays of one layer for one shard: `output`, `d_output` and its own scratch."""
+    """Arrays of one layer for one shard: `output`, `d_output` and its own scratch.
+
+    Without training there is no `d_output`.
+    """
+
+    d_output = None
 
     def __init__(self, **arrays):
         self.__dict__.update(arrays)
@@ -54,7 +59,7 @@ class Layer:
     def initialize(self, parameters, random_state):
         """Fill the parameters with their values before training."""
 
-    def allocate_packed(self, dtype):
+    def allocate_packed(self, dtype, training):
         """Return what `pack` fills."""
         return {}
 

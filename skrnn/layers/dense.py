@@ -36,13 +36,11 @@ class Dense(Layer):
         weights[:] = random_state.uniform(-limit, limit, weights.shape)
         parameters["bias"][:] = 0.0
 
-    def allocate_packed(self, dtype):
-        """Return room for the weights and their transpose, packed."""
+    def allocate_packed(self, dtype, training):
+        """Return room for the weights and, if training, their transpose."""
+        names = ["weights", "transposed"] if training else ["weights"]
         size = self.n_inputs * self.n_outputs
-        return {
-            "weights": aligned_zeros((size,), dtype),
-            "transposed": aligned_zeros((size,), dtype),
-        }
+        return {name: aligned_zeros((size,), dtype) for name in names}
 
     def pack(self, packed, parameters, training):
         """Bring the weights into the order in which the products read them."""
@@ -54,10 +52,8 @@ class Dense(Layer):
 
     def allocate(self, n_steps, dtype, training):
         """Return the buffers of a shard."""
-        return Buffers(
-            output=rows_of(1, self.n_outputs, dtype),
-            d_output=rows_of(1, self.n_outputs, dtype),
-        )
+        names = ["output", "d_output"] if training else ["output"]
+        return Buffers(**{name: rows_of(1, self.n_outputs, dtype) for name in names})
 
     def forward(self, packed, x, buffers, shard):
         """Fill the output."""

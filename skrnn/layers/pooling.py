@@ -13,10 +13,8 @@ class LastStep(Layer):
 
     def allocate(self, n_steps, dtype, training):
         """Return the buffers of a shard."""
-        return Buffers(
-            output=rows_of(1, self.n_outputs, dtype),
-            d_output=rows_of(1, self.n_outputs, dtype),
-        )
+        names = ["output", "d_output"] if training else ["output"]
+        return Buffers(**{name: rows_of(1, self.n_outputs, dtype) for name in names})
 
     def forward(self, packed, x, buffers, shard):
         """Pick the last step of each lane."""

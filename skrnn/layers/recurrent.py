@@ -75,17 +75,17 @@ class RecurrentLayer(Layer):
         for block, value in self.cell.initial_bias.items():
             bias[block] = value
 
-    def allocate_packed(self, dtype):
+    def allocate_packed(self, dtype, training):
         """Return room for the weights in the order in which the products read them."""
         shapes = self.parameter_shapes()
-        n_input = math.prod(shapes["input_weights"])
-        n_recurrent = math.prod(shapes["recurrent_weights"])
-        return {
-            "input": aligned_zeros((n_input,), dtype),
-            "input_transposed": aligned_zeros((n_input,), dtype),
-            "recurrent": aligned_zeros((n_recurrent,), dtype),
-            "recurrent_transposed": aligned_zeros((n_recurrent,), dtype),
+        sizes = {
+            "input": math.prod(shapes["input_weights"]),
+            "recurrent": math.prod(shapes["recurrent_weights"]),
         }
+        if training:
+            sizes["input_transposed"] = sizes["input"]
+            sizes["recurrent_transposed"] = sizes["recurrent"]
+        return {name: aligned_zeros((n,), dtype) for name, n in sizes.items()}
 
     def pack(self, packed, parameters, training):
         """Bring the weights into the order in which the products read them."""
@@ -106,16 +106,18 @@ class RecurrentLayer(Layer):
         """Return the buffers of one shard of at most `n_steps` steps."""
         n, cell = self.n_outputs, self.cell
         kept_steps = n_steps if training else 1
+        state_steps, state_rows = (n_steps + 1, n) if cell.has_state else (1, 1)
         hidden = rows_of(n_steps + 1, n, dtype)
-        state_rows = n if cell.has_state else 1
-        return Buffers(
+        buffers = Buffers(
             output=hidden[1:],
-            d_output=rows_of(n_steps if training else 1, n, dtype),
             hidden=hidden,
             gates=rows_of(kept_steps, cell.n_blocks * n, dtype),
-            state=rows_of(n_steps + 1 if cell.has_state else 1, state_rows, dtype),
-            carry=rows_of(1, state_rows, dtype),
+            state=rows_of(state_steps, state_rows, dtype),
         )
+        if training:
+            buffers.d_output = rows_of(n_steps, n, dtype)
+            buffers.carry = rows_of(1, state_rows, dtype)
+        return buffers
 
     def forward(self, packed, x, buffers, shard):
         """Fill the hidden states."""

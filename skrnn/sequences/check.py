@@ -196,6 +196,8 @@ def _check_equal_rows(rows):
 def _as_array(X, estimator):
     """X as a 2-D or 3-D array of real numbers, copied only if it must be."""
     name = type(estimator).__name__
+    if type(X) is np.ndarray and X.dtype.kind == "f" and X.ndim in (2, 3) and X.size:
+        return X  # nothing to check but what is in it: predict of a sample is quick
     refuse_masked(X, "X")
     # scikit-learn's messages say nothing of use here; an array may be a dict (dok).
     unsized = X is None or isinstance(X, str | bytes | Mapping | Set | Iterator)
