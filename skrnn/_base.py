@@ -19,7 +19,7 @@ from skrnn.activations import ACTIVATIONS
 from skrnn.callbacks import CallbackSupportMixin
 from skrnn.canonical import canonical_rows
 from skrnn.cells import CELLS
-from skrnn.network import Network
+from skrnn.network import network_of
 from skrnn.optimizers import SOLVERS, Optimizer
 from skrnn.parameters import aligned_copy, aligned_zeros
 from skrnn.prediction import predict_raw
@@ -243,7 +243,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 data, weights, rows
             )
         self._scale_targets(targets, weights)
-        network = Network(*architecture)
+        network = network_of(architecture)
         parameters = aligned_zeros((network.layout.size,), data.dtype)
         network.initialize(parameters, np.random.RandomState(seed))
         bias = network.layout.views(parameters)["output.bias"]
@@ -256,7 +256,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_layers_ = len(architecture[3]) + 2  # of the input and the output too
 
     def _train(self, X, y, samples, held_out, seed, early_stopping, incremental):
-        network = Network(*self._architecture)
+        network = network_of(self._architecture)
         # copies: a shallow copy of the estimator, or a file, may share the arrays
         self._parameters = aligned_copy(self._parameters)
         self._progress = self._progress.copy()
@@ -438,7 +438,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             raise AttributeError(
                 f"This {type(self).__name__} has no weights_ before it is fitted."
             )
-        views = Network(*self._architecture).layout.views(self._parameters)
+        views = network_of(self._architecture).layout.views(self._parameters)
         for view in views.values():
             view.flags.writeable = False
         return views
@@ -446,7 +446,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _predict_raw(self, data):
         """Return the raw predictions for checked data, (n_samples, n_raw_outputs)."""
         return predict_raw(
-            Network(*self._architecture),
+            network_of(self._architecture),
             self._parameters,
             data,
             *self._standardization(),

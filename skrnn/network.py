@@ -1,6 +1,7 @@
 """The network: a stack of layers over one flat vector of parameters."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -65,6 +66,12 @@ class Network:
     def flops(self, n_steps):
         """Multiply-adds of a forward pass over so many steps: a measure of the work."""
         return self.layout.size * n_steps
+
+
+@lru_cache(maxsize=32)
+def network_of(architecture):
+    """Return the `Network` with these arguments; it holds no arrays and is shared."""
+    return Network(*architecture)
 
 
 class PackedParameters:

@@ -262,7 +262,7 @@ def _check_rows(estimator, X, array, reset, n_channels):
             f"flattened from (n_timesteps, {fitted_channels})."
         )
     if fitted_channels is None or estimator.n_features_in_ != fitted_channels:
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        _check_columns(estimator, X, reset)
     # Otherwise fit saw sequences of these channels: any number of steps will do.
     if reset:
         estimator.n_channels_in_ = data.n_channels
@@ -308,9 +308,21 @@ def _check_channels(estimator, data, reset):
         import pandas as pd
 
         stand_in = pd.DataFrame(stand_in, columns=names)
-    validate_data(estimator, stand_in, reset=reset, skip_check_array=True)
+    _check_columns(estimator, stand_in, reset)
     if reset:
         estimator.n_channels_in_ = data.n_channels
+
+
+def _check_columns(estimator, X, reset):
+    """Set or check the number and the names of the columns of X."""
+    if (
+        not reset
+        and type(X) is np.ndarray
+        and not hasattr(estimator, "feature_names_in_")
+    ):
+        if X.shape[1] == getattr(estimator, "n_features_in_", None):
+            return  # validate_data would take a while to find that there are no names
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
 def _check_finite(data):
