@@ -5,6 +5,8 @@ Cells are seen through `RecurrentLayer`, so that their calling convention may ch
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn.activations import ACTIVATIONS
@@ -43,6 +45,21 @@ class LayerOfLanes:
     def inputs(self, n_steps):
         shape = (n_steps, self.n_inputs, lane_count(self.dtype))
         return self.rng.normal(size=shape).astype(self.dtype)
+
+    def step(self, x, hidden=None, state=None):
+        """Go over some steps from a state; return the hidden states and the state."""
+        packed = self.layer.allocate_packed(self.dtype, training=False)
+        self.layer.pack(packed, self.layout.views(self.parameters), training=False)
+        below = rows_of(len(x), self.n_inputs, self.dtype)
+        below[:, : self.n_inputs] = x
+        buffers = self.layer.allocate(len(x), self.dtype, training=False)
+        if hidden is not None:
+            buffers.hidden[0], buffers.state[0] = hidden, state
+        lengths = np.full(x.shape[2], len(x))
+        shard = Shard(lengths, len(x), x.shape[2], some_end_early=False)
+        self.layer.forward(packed, below, buffers, shard)
+        out = buffers.output[:, : self.n_units].copy()
+        return out, buffers.hidden[-1], buffers.state[-1]
 
     def run(self, x, parameters=None, training=True, d_output=None):
         """Return hidden states, (steps, units, lanes), and the gradients if asked."""
@@ -126,6 +143,19 @@ def test_no_step_sees_what_comes_after(cell, activation):
     layer = LayerOfLanes(cell, activation, 2, 3)
     x = layer.inputs(6)
     assert_array_equal(layer.run(x[:4]), layer.run(x)[:4])
+
+
+@given(cuts=st.sets(st.integers(1, 8), max_size=8))
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_pieces_with_their_state_carried_on_are_the_whole(cell, activation, cuts):
+    """Stepping through a sequence, in pieces of any lengths, changes no bit."""
+    layer = LayerOfLanes(cell, activation, 2, 3)
+    x = layer.inputs(9)
+    state, pieces = (), []
+    for piece in np.split(x, sorted(cuts)):
+        out, *state = layer.step(piece, *state)
+        pieces.append(out)
+    assert_array_equal(np.concatenate(pieces), layer.run(x))
 
 
 @pytest.mark.parametrize("n_steps", [1, 2, 5])
