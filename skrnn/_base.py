@@ -271,7 +271,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             samples.data,
             samples.rows,
             np.ascontiguousarray(self._standardized(samples.targets), dtype),
-            samples.weights.astype(dtype),
+            samples.weights,
             mean,
             inverse_scale,
         )

@@ -136,7 +136,7 @@ class Batch:
         starts = np.cumsum(lengths) - lengths
         if targets is None:
             targets = np.zeros((len(rows), 1), mean.dtype)
-            weights = np.zeros(len(rows), mean.dtype)
+            weights = np.zeros(len(rows))
         else:
             targets, weights = targets[rows], weights[rows]
         with np.errstate(over="raise"):
@@ -153,7 +153,8 @@ class Workspace:
         self.n_steps = n_steps
         self.inputs = rows_of(n_steps, network.n_inputs, dtype)
         self.target = rows_of(1, n_targets, dtype)
-        self.weight = np.zeros((1, 1, lane_count(dtype)), dtype)
+        # float64: tiny and huge weights are fine, only their ratios matter
+        self.weight = np.zeros((1, 1, lane_count(dtype)))
         self.lengths = np.zeros(lane_count(dtype), np.int64)
         layers = network.layers.values()
         self.buffers = [layer.allocate(n_steps, dtype, training) for layer in layers]

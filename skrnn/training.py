@@ -1,4 +1,4 @@
-"""Training and prediction: epochs, minibatches, shards and threads.
+"""Training: epochs, minibatches, shards and threads.
 
 A minibatch is cut into shards of as many sequences as a SIMD value has lanes. Runs of
 consecutive shards share a slot: a gradient of their own that is added up in the order
@@ -124,11 +124,11 @@ class Trainer:
             )
             n_samples_seen += len(rows)
             weight = float(batch.weights.sum(dtype=np.float64))
-            loss = self._gradient_of(threads, batch, weight)
+            loss, n_slots = self._fill_slots(threads, batch, weight)
             penalty = self.alpha / weight
             norm = combine(
                 self._slots,
-                self._n_slots,
+                n_slots,
                 self.parameters,
                 self._penalized,
                 penalty,
@@ -152,11 +152,11 @@ class Trainer:
         weights = self.parameters * self._penalized
         return 0.5 * self.alpha * float(np.dot(weights, weights))
 
-    def _gradient_of(self, threads, batch, weight):
-        """Fill the slots with the gradient of the mean loss; return the loss's sum."""
+    def _fill_slots(self, threads, batch, weight):
+        """Compute the gradient of the mean loss; return the loss's sum, used slots."""
         lanes = lane_count(self.parameters.dtype)
         firsts = range(0, len(batch.lengths), lanes)
-        self._n_slots = n_slots = min(len(firsts), MAX_SLOTS)
+        n_slots = min(len(firsts), MAX_SLOTS)
         self._allow_slots(n_slots)
         # slot s works on the shards from bounds[s] to bounds[s + 1]
         bounds = [len(firsts) * s // n_slots for s in range(n_slots + 1)]
@@ -181,7 +181,7 @@ class Trainer:
             return loss
 
         flops = 3 * self.network.flops(int(batch.lengths.sum()))
-        return sum(threads.map(run, range(n_slots), flops))
+        return sum(threads.map(run, range(n_slots), flops)), n_slots
 
     def _allow_slots(self, n_slots):
         if len(self._slots) < n_slots:
