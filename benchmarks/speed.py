@@ -10,7 +10,7 @@ at its best number of threads counts. What is not installed is skipped.
 A row is H, B, T, F: units, sequences in a batch, time steps, channels. A step of
 training is forward, backpropagation through time and Adam on one shuffled minibatch
 of data in memory, with the squared error of one output from the last state; its time
-is the marginal one, so that the fixed costs of a fit (validation, standardisation;
+is the marginal one, so that the fixed costs of a fit (validation, standardization;
 listed below the table) and compilation are outside it, as they are for the peers. A
 prediction is one call on one batch, NumPy arrays in and out.
 """

@@ -4,10 +4,16 @@
 holds such sequences, and `SequenceScaler` standardizes them.
 """
 
+from skrnn._version import __version__
 from skrnn.classifier import RNNClassifier
 from skrnn.regressor import RNNRegressor
 from skrnn.scaling import SequenceScaler
 from skrnn.sequences import Sequences
 
-__version__ = "0.1.0"
-__all__ = ["RNNClassifier", "RNNRegressor", "SequenceScaler", "Sequences"]
+__all__ = [
+    "RNNClassifier",
+    "RNNRegressor",
+    "SequenceScaler",
+    "Sequences",
+    "__version__",
+]

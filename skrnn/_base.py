@@ -8,13 +8,14 @@ from numbers import Integral, Real
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn import training
 from skrnn._samples import Samples, check_weights
+from skrnn._version import __version__
 from skrnn.activations import ACTIVATIONS
 from skrnn.callbacks import CallbackSupportMixin
 from skrnn.canonical import canonical_rows
@@ -40,6 +41,10 @@ def _unchanged_if_refused(estimator):
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
+
+
+def _finite_or_none(number):
+    return number if np.isfinite(number) else None
 
 
 class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -98,16 +103,20 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return y as numbers, (n_samples, n_targets); on reset learn its form."""
 
     @abstractmethod
+    def _new_objective(self):
+        """Return all that the hyperparameters say of the loss: a tuple of values."""
+
+    @abstractmethod
     def _loss(self):
-        """Return the `Loss` and its parameters, an array."""
+        """Return the `Loss` of the fitted objective, and its parameters, an array."""
 
     @abstractmethod
     def _n_raw_outputs(self):
         """Return how many raw predictions the network makes for a sample."""
 
-    def _weigh(self, targets, sample_weight):
-        """Return the weights of the samples, class weights included."""
-        return sample_weight
+    def _class_weights(self, targets, sample_weight):
+        """Return the weights of the samples' classes."""
+        return 1.0
 
     def _scale_targets(self, targets, weights):
         """Learn the scale of the targets of the training set."""
@@ -123,6 +132,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     # --- fit ------------------------------------------------------------------------
 
     def _fit(self, X, y, sample_weight, validation, *, incremental=False):
+        effective_n_jobs(self.n_jobs)  # raises before anything is changed
         continues = hasattr(self, "_parameters") and (incremental or self.warm_start)
         early_stopping = self.early_stopping and not incremental
         random_state = check_random_state(self.random_state)
@@ -156,7 +166,6 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         targets = self._checked_targets(data, y, reset=new_targets)
         if sample_weight is not None:
             sample_weight = check_weights(sample_weight, len(data))
-        sample_weight = self._weigh(targets, sample_weight)
         weights = np.zeros(len(data))
         if self.shuffle:
             rows, merged = canonical_rows(data, targets, sample_weight)
@@ -164,7 +173,11 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         else:  # the order is the user's
             weights[:] = 1.0 if sample_weight is None else sample_weight
             rows = np.flatnonzero(weights > 0)
-        return Samples(data, targets, weights, rows)
+        training_weights = weights * self._class_weights(targets, weights)
+        rows = rows[training_weights[rows] > 0]
+        if not len(rows):
+            raise ValueError("class_weight leaves no sample with a positive weight.")
+        return Samples(data, targets, training_weights, weights, rows)
 
     def _read_validation(self, validation):
         """Check a validation set of the user's own."""
@@ -177,7 +190,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 weights = check_weights(validation.sample_weight, len(data))
         except (TypeError, ValueError) as error:
             raise type(error)(f"In the validation set: {error}") from error
-        return Samples(data, targets, weights, np.arange(len(data)))
+        return Samples(data, targets, weights, weights, np.arange(len(data)))
 
     def _checked_targets(self, data, y, reset):
         if y is None:
@@ -206,6 +219,12 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 "activation, channels, hidden units, outputs) "
                 f"{self._architecture}, now it would have {new}. Call fit, with "
                 "warm_start=False, to begin again."
+            )
+        objective = self._new_objective()
+        if self._objective != objective:
+            raise ValueError(
+                f"The network was fitted with the loss {self._objective}, now it would "
+                f"be {objective}. Call fit, with warm_start=False, to begin again."
             )
 
     def _new_architecture(self, data):
@@ -236,12 +255,16 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         data, rows = samples.data, samples.rows
         targets, weights = samples.targets[rows], samples.weights[rows]
         architecture = self._new_architecture(data)
+        self._objective = self._new_objective()
         self._channel_mean = np.zeros(data.n_channels)
         self._channel_scale = np.ones(data.n_channels)
         if self.standardize:
             self._channel_mean, self._channel_scale = channel_statistics(
                 data, weights, rows
             )
+            # what is this small has no reciprocal: as good as constant
+            smallest = np.finfo(data.dtype).tiny
+            self._channel_scale[self._channel_scale < smallest] = 1.0
         self._scale_targets(targets, weights)
         network = network_of(architecture)
         parameters = aligned_zeros((network.layout.size,), data.dtype)
@@ -317,17 +340,17 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 np.random.RandomState((seed + self.n_iter_) % 2**32),
                 self._progress,
                 None if held_out is None else lambda: self._score_on(held_out),
-                self._epoch_reporter(context, X, y),
+                self._epoch_reporter(context, X, y, early_stopping),
             )
         except training.Divergence:
-            self._publish()
+            self._publish(early_stopping)
             raise ValueError(
                 f"The loss or its gradient became infinite or NaN in epoch "
                 f"{self.n_iter_ + 1}; the weights are those of the epoch before. Try a "
                 f"smaller learning_rate_init (now {self.learning_rate_init}), a "
                 f"max_grad_norm (now {self.max_grad_norm}) or standardize=True."
             ) from None
-        self._publish()
+        self._publish(early_stopping)
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=self._snapshot
         )
@@ -338,7 +361,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         predicted = self._from_raw(self._predict_raw(samples.used_data()))
         rows = samples.rows
         return self._score_encoded(
-            samples.targets[rows], predicted, samples.weights[rows]
+            samples.targets[rows], predicted, samples.score_weights[rows]
         )
 
     def _standardization(self):
@@ -361,14 +384,14 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         decayed = network.layout.penalized(self._parameters.dtype)
         return Optimizer.create(self.solver, settings, decayed)
 
-    def _epoch_reporter(self, context, X, y):
+    def _epoch_reporter(self, context, X, y, early_stopping):
         """Return what runs an epoch between the callbacks and prints its loss."""
 
         def on_epoch(epoch):
             task = context.subcontext(task_name="epoch")
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
             epoch()
-            self._publish()
+            self._publish(early_stopping)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                 if self.validation_scores_ is not None:
@@ -383,7 +406,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the attributes of the model as it stands, for a callback."""
         return {"_parameters": self._parameters.copy(), "n_iter_": self.n_iter_}
 
-    def _publish(self):
+    def _publish(self, early_stopping):
         """Set the public attributes from the progress so far."""
         progress = self._progress
         self.n_iter_ = len(progress.loss_curve)
@@ -392,9 +415,10 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
         scores = progress.validation_scores
         self.validation_scores_ = list(scores) if scores else None
-        self.best_validation_score_ = progress.best_score if scores else None
+        self.best_validation_score_ = _finite_or_none(progress.best_score)
         # as in scikit-learn's MLP: with early stopping the score is what counts
-        self.best_loss_ = None if self.early_stopping else progress.best_loss
+        best_loss = _finite_or_none(progress.best_loss)
+        self.best_loss_ = None if early_stopping else best_loss
 
     def _explain(self, reason, incremental, schedule):
         """Say why training ended, where that matters."""
@@ -425,7 +449,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     # --- what a fitted model offers -------------------------------------------------
 
     @property
-    def weights_(self):
+    def weights_(self) -> dict[str, np.ndarray]:
         """Read-only views of the parameters by name.
 
         ``layers.0.input_weights`` has shape (n_channels, columns), where the columns
@@ -458,6 +482,22 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         data = check_sequences(self, X, reset=False, n_channels=self.n_channels)
         return self._predict_raw(data)
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_skrnn_version": __version__}
+
+    def __setstate__(self, state):
+        saved_by = state.pop("_skrnn_version", "an unknown version")
+        if saved_by != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=f"skrnn {__version__}",
+                    original_sklearn_version=f"skrnn {saved_by}",
+                ),
+                stacklevel=2,
+            )
+        super().__setstate__(state)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_parameters")

@@ -8,47 +8,36 @@ renamed, so that two processes that compile at once cannot disturb each other; a
 cache folder that cannot be written means compiling again, never an error.
 """
 
+import contextlib
 import hashlib
 import os
 import pickle
-import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 
 import numba
+import numba.core.caching
 import numpy as np
-from numba.core.caching import FunctionCache
+
+# None in a numba whose inside has changed: compile in each process
+FunctionCache = getattr(numba.core.caching, "FunctionCache", None)
 
 # Never "nnan" or "ninf": they would make the check for a diverged loss vanish.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 
-# Sources that hold, or generate, jitted code; paths relative to this package.
-KERNEL_SOURCES = (
-    "_jit.py",
-    "simd.py",
-    "tiles.py",
-    "activations.py",
-    "products.py",
-    "losses.py",
-    "optimizers.py",
-    "canonical.py",
-    "scaling.py",
-    "cells",
-    "layers",
-)
-
 
 @cache
 def kernel_stamp() -> str:
-    """Hash of the sources of all kernels and of numba's version."""
+    """Hash of all sources with jitted code, or what makes it, and numba's version."""
     package = Path(__file__).parent
     bits = os.environ.get("SKRNN_VECTOR_BITS", "")
     digest = hashlib.sha256(f"{numba.__version__} {bits}".encode())
-    for name in KERNEL_SOURCES:
-        path = package / name
-        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(source.relative_to(package).as_posix().encode())
-            digest.update(source.read_bytes())
+    for path in sorted(package.rglob("*.py")):
+        source = path.read_bytes()
+        if any(word in source for word in (b"_jit", b"numba", b"llvmlite")):
+            name = path.relative_to(package).as_posix()
+            digest.update(f"{name} {len(source)} ".encode() + source)
     return digest.hexdigest()
 
 
@@ -66,33 +55,35 @@ class _StampedFiles:
     def load(self, key):
         try:
             return pickle.loads(self._path(key).read_bytes())
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except Exception:  # a damaged file may raise anything: compile again
             return None
 
     def save(self, key, data):
         path = self._path(key)
+        temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
         try:
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                file.write(pickle.dumps(data, protocol=pickle.HIGHEST_PROTOCOL))
-            os.replace(file.name, path)
-        except OSError:
-            pass  # a full or read-only disk: the next process compiles again
+            temporary.write_bytes(pickle.dumps(data, pickle.HIGHEST_PROTOCOL))
+            os.replace(temporary, path)
+        except OSError:  # a full or read-only disk: the next process compiles again
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
     def flush(self):
         pass  # a new stamp names new files; old ones are never read again
 
 
-class _KernelCache(FunctionCache):
-    def __init__(self, function):
-        super().__init__(function)
-        name = f"{function.__module__}.{function.__qualname__}"
-        self._cache_file = _StampedFiles(self.cache_path, name)
+def _kernel_cache(function):
+    """Return numba's cache of a function, with `_StampedFiles` for its files."""
 
-    def save_overload(self, sig, data):
-        try:
-            super().save_overload(sig, data)
-        except OSError:
-            pass  # the folder itself could not be made
+    class KernelCache(FunctionCache):
+        def save_overload(self, sig, data):
+            with contextlib.suppress(OSError):  # the folder itself cannot be made
+                super().save_overload(sig, data)
+
+    made = KernelCache(function)
+    name = f"{function.__module__}.{function.__qualname__}"
+    made._cache_file = _StampedFiles(made.cache_path, name)
+    return made
 
 
 # For arguments of kernels: numba compiles a function anew for each literal 0.
@@ -109,9 +100,7 @@ def inner(function):
 def kernel(function):
     """Compile `function` on its first call, without the GIL, cached on disk."""
     compiled = numba.njit(**_FLAGS)(function)
-    if not numba.config.DISABLE_JIT:
-        try:
-            compiled._cache = _KernelCache(function)
-        except RuntimeError:
-            pass  # numba found no folder that it may write to
+    if not numba.config.DISABLE_JIT and FunctionCache is not None:
+        with contextlib.suppress(RuntimeError):  # no folder that numba may write to
+            compiled._cache = _kernel_cache(function)
     return compiled

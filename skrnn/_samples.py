@@ -71,11 +71,15 @@ def class_weights(class_weight, classes, targets, sample_weight):
 
 
 class Samples(NamedTuple):
-    """A data set with its encoded targets and weights, and the rows to use of it."""
+    """A data set with its encoded targets and weights, and the rows to use of it.
+
+    `weights` include those of the classes, `score_weights` do not.
+    """
 
     data: PaddedData | Sequences
     targets: np.ndarray
     weights: np.ndarray
+    score_weights: np.ndarray
     rows: np.ndarray
 
     def split(self, fraction, shuffle, strata, random_state):

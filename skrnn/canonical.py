@@ -17,8 +17,7 @@ from functools import cmp_to_key
 import numpy as np
 
 from skrnn._jit import kernel
-
-BLOCK_BYTES = 2**18  # what stays in the cache while a block is worked on
+from skrnn.blocks import row_blocks
 
 # Odd constants with well mixed bits: the multipliers of SplitMix64.
 SEED = np.uint64(0x9E3779B97F4A7C15)
@@ -77,34 +76,6 @@ def canonical_rows(data, y, sample_weight=None):
     rows, is_first = _group(data, targets, rows, hashes)
     firsts = np.flatnonzero(is_first)
     return rows[firsts], _sum_groups(sample_weight[rows], firsts)
-
-
-def row_blocks(data, rows, max_bytes=BLOCK_BYTES):
-    """Cut rows into consecutive pieces that need little memory each.
-
-    Parameters
-    ----------
-    data : PaddedData or Sequences
-        The sequences.
-    rows : ndarray of shape (n_rows,)
-        Indices into `data`.
-    max_bytes : int, default=BLOCK_BYTES
-        The size that ``data.take(piece)`` stays below, unless a single sequence is
-        larger than that.
-
-    Yields
-    ------
-    piece : slice
-        ``rows[piece]`` are the rows of the piece.
-    """
-    step_bytes = data.n_channels * np.dtype(data.dtype).itemsize
-    ends = np.cumsum(data.lengths[rows]) * step_bytes
-    start, used = 0, 0
-    while start < len(rows):
-        stop = int(np.searchsorted(ends, used + max_bytes, side="right"))
-        stop = max(stop, start + 1)
-        yield slice(start, stop)
-        start, used = stop, int(ends[stop - 1])
 
 
 def _bits(y, n_samples):

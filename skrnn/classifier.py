@@ -1,6 +1,9 @@
 """Classification of sequences."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import StrOptions
@@ -201,39 +204,39 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     def __init__(
         self,
-        hidden_layer_sizes=(32,),
+        hidden_layer_sizes: int | ArrayLike = (32,),
         *,
-        cell="lstm",
-        activation="tanh",
-        loss="log_loss",
-        class_weight=None,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.01,
-        power_t=0.5,
-        warmup_fraction=0.1,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        rho=0.9,
-        n_iter_no_change=10,
-        max_grad_norm=1.0,
-        standardize=True,
-        n_channels=None,
-        n_jobs=None,
-    ):
+        cell: str = "lstm",
+        activation: str = "tanh",
+        loss: str = "log_loss",
+        class_weight: dict | list | str | None = None,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.01,
+        power_t: float = 0.5,
+        warmup_fraction: float = 0.1,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        rho: float = 0.9,
+        n_iter_no_change: float = 10,
+        max_grad_norm: float | None = 1.0,
+        standardize: bool = True,
+        n_channels: int | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
         self.activation = activation
@@ -270,14 +273,14 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit the network to sequences X and their classes y.
 
         Parameters
@@ -312,7 +315,13 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Go once over the samples, and on from where training stands.
 
         The scales of `standardize` are learned in the first call. `early_stopping`
@@ -352,7 +361,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             self._declared_classes = unique_labels(classes)
         return self._fit(X, y, sample_weight, Validation(), incremental=True)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class for each sequence.
 
         Parameters
@@ -368,7 +377,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         p = self._from_raw(self._checked_raw(X))
         return np.hstack([1.0 - p, p]) if self._kind == "binary" else p
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of `predict_proba`.
 
         Parameters
@@ -384,7 +393,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Return the log-odds, or for several classes unnormalized log-probabilities.
 
         Parameters
@@ -401,7 +410,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         raw = self._checked_raw(X)
         return raw[:, 0] if self._kind == "binary" else raw
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each sequence.
 
         Parameters
@@ -459,20 +468,23 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         is_softmax = self._kind == "multiclass"
         self.out_activation_ = "softmax" if is_softmax else "logistic"
 
+    def _new_objective(self):
+        return (self.loss,)
+
     def _loss(self):
+        (name,) = self._objective
         kind = "multiclass" if self._kind == "multiclass" else "binary"
-        return CLASSIFICATION_LOSSES[self.loss][kind], np.zeros(1)
+        return CLASSIFICATION_LOSSES[name][kind], np.zeros(1)
 
     def _n_raw_outputs(self):
         return self.n_outputs_
 
-    def _weigh(self, targets, sample_weight):
+    def _class_weights(self, targets, sample_weight):
         if self.class_weight is None:
-            return sample_weight
-        weights = np.ones(len(targets)) if sample_weight is None else sample_weight
+            return 1.0
         if self._kind != "multilabel":
-            return weights * class_weights(
-                self.class_weight, self.classes_, targets[:, 0], weights
+            return class_weights(
+                self.class_weight, self.classes_, targets[:, 0], sample_weight
             )
         columns = targets.T
         of_labels = self.class_weight
@@ -483,10 +495,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
                 f"class_weight has {len(of_labels)} dicts for {len(columns)} labels."
             )
         factors = [
-            class_weights(of_label, np.arange(2), column, weights)
+            class_weights(of_label, np.arange(2), column, sample_weight)
             for of_label, column in zip(of_labels, columns, strict=True)
         ]
-        return weights * np.prod(factors, axis=0)
+        return np.prod(factors, axis=0)
 
     def _from_raw(self, raw):
         loss, _ = self._loss()

@@ -139,8 +139,14 @@ class Batch:
             weights = np.zeros(len(rows))
         else:
             targets, weights = targets[rows], weights[rows]
-        with np.errstate(over="raise"):
-            values = data.take(rows).astype(mean.dtype, copy=False)
+        values = data.take(rows)
+        if values.dtype != mean.dtype:
+            if np.abs(values).max() > np.finfo(mean.dtype).max:
+                raise ValueError(
+                    f"X has values too large for {mean.dtype}, which the network was "
+                    "fitted with."
+                )
+            values = values.astype(mean.dtype)
         batch = cls(values, starts, lengths, mean, inverse_scale, targets, weights)
         return batch, rows
 

@@ -1,4 +1,4 @@
-"""Optimisers: one pass over the flat vectors of parameters, gradient and moments.
+"""Optimizers: one pass over the flat vectors of parameters, gradient and moments.
 
 Each is a jitted function ``update(parameters, gradient, first, second, decayed, t,
 rates)``: `first` and `second` are its moments, `decayed` is 1 where weight decay
@@ -16,27 +16,29 @@ from skrnn.parameters import aligned_copy, aligned_zeros
 
 @kernel
 def combine(slots, n_slots, parameters, penalized, penalty, max_norm, gradient):
-    """Sum the slots in order, add the L2 penalty, clip; return the norm before.
+    """Sum the slots in order, add the L2 penalty, clip.
 
     `penalty` times the parameters is added where `penalized` is 1. A `max_norm` of 0
-    leaves the gradient as it is.
+    leaves the gradient as it is. Returns the norm before clipping and the penalty.
     """
     for i in range(len(gradient)):
         gradient[i] = slots[0, i]
     for s in range(1, n_slots):
         for i in range(len(gradient)):
             gradient[i] += slots[s, i]
-    squares = 0.0
+    squares = weight_squares = 0.0
     for i in range(len(gradient)):
-        g = gradient[i] + penalty * penalized[i] * parameters[i]
+        weight = penalized[i] * parameters[i]
+        g = gradient[i] + penalty * weight
         gradient[i] = g
+        weight_squares += np.float64(weight) * np.float64(weight)
         squares += np.float64(g) * np.float64(g)
     norm = math.sqrt(squares)
     if max_norm > 0.0 and norm > max_norm:
         factor = gradient.dtype.type(max_norm / norm)
         for i in range(len(gradient)):
             gradient[i] *= factor
-    return norm
+    return norm, 0.5 * penalty * weight_squares
 
 
 @kernel
@@ -106,7 +108,7 @@ SOLVERS = {
 
 @dataclass
 class Optimizer:
-    """The state of an optimiser: arrays and numbers only.
+    """The state of an optimizer: arrays and numbers only.
 
     Parameters
     ----------
@@ -129,15 +131,20 @@ class Optimizer:
 
     @classmethod
     def create(cls, solver, settings, decayed):
-        """Return an optimiser before its first update."""
+        """Return an optimizer before its first update."""
         moments = [aligned_zeros(decayed.shape, decayed.dtype) for _ in range(2)]
         values = tuple(float(settings[name]) for name in SOLVERS[solver][1])
         return cls(solver, values, *moments, decayed)
 
     def copy(self):
-        """Return an optimiser in the same state with moments of its own."""
+        """Return an optimizer in the same state with moments of its own."""
         first, second = aligned_copy(self.first), aligned_copy(self.second)
         return replace(self, first=first, second=second)
+
+    def restore(self, other):
+        """Go back to the state of a copy."""
+        self.first[:], self.second[:] = other.first, other.second
+        self.n_updates = other.n_updates
 
     def step(self, parameters, gradient, learning_rate):
         """Update the parameters in place."""

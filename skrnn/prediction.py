@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skrnn.canonical import row_blocks
+from skrnn.blocks import row_blocks
 from skrnn.network import Batch, PackedParameters, Workspace
 from skrnn.simd import lane_count
 from skrnn.threads import Threads

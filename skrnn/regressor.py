@@ -1,8 +1,10 @@
 """Regression from sequences."""
 
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -204,40 +206,40 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     def __init__(
         self,
-        hidden_layer_sizes=(32,),
+        hidden_layer_sizes: int | ArrayLike = (32,),
         *,
-        cell="lstm",
-        activation="tanh",
-        loss="squared_error",
-        quantile=0.5,
-        huber_delta=1.0,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.01,
-        power_t=0.5,
-        warmup_fraction=0.1,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        rho=0.9,
-        n_iter_no_change=10,
-        max_grad_norm=1.0,
-        standardize=True,
-        n_channels=None,
-        n_jobs=None,
-    ):
+        cell: str = "lstm",
+        activation: str = "tanh",
+        loss: str = "squared_error",
+        quantile: float | ArrayLike = 0.5,
+        huber_delta: float = 1.0,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.01,
+        power_t: float = 0.5,
+        warmup_fraction: float = 0.1,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        rho: float = 0.9,
+        n_iter_no_change: float = 10,
+        max_grad_norm: float | None = 1.0,
+        standardize: bool = True,
+        n_channels: int | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
         self.activation = activation
@@ -275,14 +277,14 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit the network to sequences X and targets y.
 
         Parameters
@@ -315,7 +317,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Go once over the samples, and on from where training stands.
 
         The scales of `standardize` are learned in the first call. `early_stopping`
@@ -337,7 +341,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         """
         return self._fit(X, y, sample_weight, Validation(), incremental=True)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Predict the targets of sequences X.
 
         Parameters
@@ -353,7 +357,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         y = self._from_raw(self._checked_raw(X))
         return y[:, 0] if self._y_is_1d else y
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return R², or with ``loss="quantile"`` the mean D² pinball score.
 
         Parameters
@@ -398,8 +402,10 @@ class RNNRegressor(RegressorMixin, BaseRNN):
             )
         return targets
 
-    def _levels(self):
-        """Return the quantile levels in the user's order."""
+    def _new_objective(self):
+        """Return the loss, its parameters, and whether these are several levels."""
+        if self.loss != "quantile":
+            return self.loss, (float(self.huber_delta),), False
         levels = np.atleast_1d(np.asarray(self.quantile, dtype=np.float64))
         is_list = levels.ndim == 1 and 0 < len(levels) == len(np.unique(levels))
         if not is_list or not ((levels > 0) & (levels < 1)).all():
@@ -407,17 +413,15 @@ class RNNRegressor(RegressorMixin, BaseRNN):
                 "quantile must be one level, or several different ones, between 0 and "
                 f"1, got {self.quantile!r}."
             )
-        return levels
+        return self.loss, tuple(levels.tolist()), np.ndim(self.quantile) > 0
 
     def _loss(self):
-        loss = REGRESSION_LOSSES[self.loss]
-        if self.loss == "quantile":
-            return loss, self._levels()
-        return loss, np.array([self.huber_delta])
+        name, levels, _ = self._objective
+        return REGRESSION_LOSSES[name], np.array(levels)
 
     def _n_raw_outputs(self):
-        n_levels = len(self._levels()) if self.loss == "quantile" else 1
-        return self.n_outputs_ * n_levels
+        _, levels, _ = self._new_objective()
+        return self.n_outputs_ * len(levels)
 
     def _scale_targets(self, targets, weights):
         if self.standardize and self.loss != "poisson":
@@ -435,24 +439,26 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     def _from_raw(self, raw):
         """Return predictions of shape (n_samples, n_outputs[, n_levels])."""
-        y = REGRESSION_LOSSES[self.loss].predict(raw.astype(np.float64))
+        loss, levels = self._loss()
+        y = loss.predict(raw.astype(np.float64))
         y = y.reshape(len(y), self.n_outputs_, -1)
         y = y * self._target_scale[:, None] + self._target_mean[:, None]
-        if y.shape[2] > 1:
+        if len(levels) > 1:
             # quantiles may not cross: sorted ones are never worse
             # (Chernozhukov, Fernández-Val and Galichon 2010)
-            y[:, :, np.argsort(self._levels())] = np.sort(y, axis=2)
+            y[:, :, np.argsort(levels)] = np.sort(y, axis=2)
         y = y.astype(raw.dtype)
-        several = self.loss == "quantile" and np.ndim(self.quantile) > 0
-        return y if several else y[:, :, 0]
+        _, _, has_levels_axis = self._objective
+        return y if has_levels_axis else y[:, :, 0]
 
     def _score_encoded(self, y, y_pred, sample_weight):
-        if self.loss != "quantile":
+        name, levels, _ = self._objective
+        if name != "quantile":
             return r2_score(y, y_pred, sample_weight=sample_weight)
         y_pred = y_pred.reshape(len(y), self.n_outputs_, -1)
         scores = [
             d2_pinball_score(y, y_pred[:, :, q], sample_weight=sample_weight, alpha=a)
-            for q, a in enumerate(self._levels())
+            for q, a in enumerate(levels)
         ]
         return float(np.mean(scores))
 

@@ -1,12 +1,16 @@
-"""Standardisation of sequences and targets, one mean and one scale per channel."""
+"""Standardization of sequences and targets, one mean and one scale per channel."""
+
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from skrnn._samples import check_weights
+from skrnn.blocks import row_blocks
 from skrnn.callbacks import CallbackSupportMixin, with_callbacks
-from skrnn.canonical import row_blocks
 from skrnn.sequences import PaddedData, Sequences, check_sequences
 
 # A standard deviation of at most so many roundings of the mean is rounding itself.
@@ -145,7 +149,7 @@ def _has_columns(scaler):
 class SequenceScaler(
     CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 ):
-    """Standardise sequences: each channel gets zero mean and unit variance.
+    """Standardize sequences: each channel gets zero mean and unit variance.
 
     The mean and the standard deviation of a channel are those of all its steps in
     all samples. A two-dimensional `X` holds one univariate series a row: one channel
@@ -198,13 +202,20 @@ class SequenceScaler(
     array([[1.22474487, 0.        ]])
     """
 
-    def __init__(self, with_mean=True, with_std=True, n_channels=None):
+    def __init__(
+        self,
+        with_mean: bool = True,
+        with_std: bool = True,
+        n_channels: int | None = None,
+    ) -> None:
         self.with_mean = with_mean
         self.with_std = with_std
         self.n_channels = n_channels
 
     @with_callbacks
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Compute the mean and the scale of each channel.
 
         Parameters
@@ -234,7 +245,9 @@ class SequenceScaler(
         context.call_on_fit_task_end(estimator=self, X=X)
         return self
 
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Take further samples into the mean and the scale of each channel.
 
         Parameters
@@ -261,7 +274,7 @@ class SequenceScaler(
     def _update(self, X, sample_weight, reset):
         data = check_sequences(self, X, reset=reset, n_channels=self.n_channels)
         if sample_weight is not None:
-            sample_weight = _check_weights(sample_weight, len(data))
+            sample_weight = check_weights(sample_weight, len(data))
         total, mean, std = _data_moments(data, sample_weight)
         if sample_weight is None:
             total = int(total)
@@ -277,8 +290,8 @@ class SequenceScaler(
         self.scale_ = _scale(mean, std) if self.with_std else None
         return self
 
-    def transform(self, X):
-        """Standardise sequences.
+    def transform(self, X: Any) -> Any:
+        """Standardize sequences.
 
         Parameters
         ----------
@@ -295,13 +308,13 @@ class SequenceScaler(
         check_is_fitted(self)
         return self._map(X, self._standardize)
 
-    def inverse_transform(self, X):
-        """Undo the standardisation.
+    def inverse_transform(self, X: Any) -> Any:
+        """Undo the standardization.
 
         Parameters
         ----------
         X : as in :meth:`fit`
-            Standardised sequences.
+            Standardized sequences.
 
         Returns
         -------
@@ -359,16 +372,6 @@ class SequenceScaler(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _check_weights(sample_weight, n_samples):
-    """Give the weights as float64 array of shape (n_samples,), none negative."""
-    sample_weight = _check_sample_weight(
-        sample_weight, np.empty(n_samples), dtype=np.float64
-    )
-    if (sample_weight < 0).any():
-        raise ValueError("Negative values in sample_weight.")
-    return sample_weight
 
 
 def _is_two_d(X, data):

@@ -1,6 +1,7 @@
 """Independent tasks on several threads, each with a workspace of its own."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 # Multiply-adds below which another thread costs more than it saves.
 MIN_FLOPS_PER_THREAD = 1_000_000
@@ -35,10 +36,15 @@ class Threads:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._n_threads)
         results = [None] * len(tasks)
-        unclaimed = iter(range(len(tasks)))  # next() is atomic under the GIL
+        unclaimed = iter(range(len(tasks)))
+        claim = Lock()
 
         def work(workspace):
-            for i in unclaimed:
+            while True:
+                with claim:
+                    i = next(unclaimed, None)
+                if i is None:
+                    return
                 results[i] = function(workspace, tasks[i])
 
         others = [self._pool.submit(work, w) for w in self._workspaces[1:n]]

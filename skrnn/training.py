@@ -122,16 +122,14 @@ class Trainer:
                 training_set.targets,
                 training_set.weights,
             )
-            n_samples_seen += len(rows)
             weight = float(batch.weights.sum(dtype=np.float64))
             loss, n_slots = self._fill_slots(threads, batch, weight)
-            penalty = self.alpha / weight
-            norm = combine(
+            norm, penalty = combine(
                 self._slots,
                 n_slots,
                 self.parameters,
                 self._penalized,
-                penalty,
+                self.alpha / weight,
                 self.max_grad_norm,
                 self._gradient,
             )
@@ -140,17 +138,12 @@ class Trainer:
             rate = self.schedule.rate(self.optimizer.n_updates, n_samples_seen)
             self.optimizer.step(self.parameters, self._gradient, rate)
             self._packed.refresh()
-            total_loss += loss
+            n_samples_seen += len(rows)
+            total_loss += loss + penalty * weight
             total_weight += weight
         if not np.isfinite(self.parameters).all():  # the last update overflowed
             raise Divergence
-        return total_loss / total_weight + self._penalty() / total_weight
-
-    def _penalty(self):
-        if self.alpha == 0.0:
-            return 0.0
-        weights = self.parameters * self._penalized
-        return 0.5 * self.alpha * float(np.dot(weights, weights))
+        return total_loss / total_weight
 
     def _fill_slots(self, threads, batch, weight):
         """Compute the gradient of the mean loss; return the loss's sum, used slots."""
@@ -284,7 +277,8 @@ def train(trainer, training_set, plan, random_state, progress, score, on_epoch):
     Raises
     ------
     Divergence
-        With the parameters as they were before the epoch in which it happened.
+        With the parameters, and the optimizer, as they were before the epoch in which
+        it happened.
     """
     progress.n_without_progress = 0
     rows = training_set.rows
@@ -302,10 +296,12 @@ def train(trainer, training_set, plan, random_state, progress, score, on_epoch):
     with trainer.threads(training_set) as threads:
         for _ in range(plan.max_iter):
             before = trainer.parameters.copy()
+            optimizer_before = trainer.optimizer.copy()
             try:
                 stop = on_epoch(epoch)
             except Divergence:
                 trainer.parameters[:] = before
+                trainer.optimizer.restore(optimizer_before)
                 raise
             except KeyboardInterrupt:
                 reason = INTERRUPTED

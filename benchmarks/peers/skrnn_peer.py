@@ -62,7 +62,7 @@ class SkrnnPeer(Peer):
 
     def _time_fit(self, work, n_jobs, seconds):
         # A step's time is the difference between a long fit and one of one epoch: the
-        # peers' steps do not validate, standardise or order the data either. The
+        # peers' steps do not validate, standardize or order the data either. The
         # shortest fit of one epoch is subtracted, so that noise cannot flatter.
         one_epoch = min(fit_seconds(work, 1, n_jobs) for _ in range(3))
         epoch = max((fit_seconds(work, 3, n_jobs) - one_epoch) / 2, one_epoch / 50)

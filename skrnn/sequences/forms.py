@@ -1,7 +1,12 @@
 """The two forms of a data set."""
 
-import numpy as np
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any, Self
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skrnn.blocks import blocks_of
 from skrnn.sequences.frames import is_pandas, read_long
 from skrnn.sequences.numeric import computation_dtype
 from skrnn.sequences.samples import join
@@ -41,7 +46,7 @@ class PaddedData:
         self.lengths = np.asarray(lengths, dtype=np.int64)
         self.dtype = computation_dtype([X.dtype])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.lengths)
 
     def take(self, rows):
@@ -79,7 +84,7 @@ class PaddedData:
         block : slice
         """
         steps = np.full(len(self), self._n_steps)
-        return _blocks(steps, self.n_channels * self.dtype.itemsize, max_bytes)
+        return blocks_of(steps, self.n_channels * self.dtype.itemsize, max_bytes)
 
 
 class Sequences:
@@ -125,7 +130,7 @@ class Sequences:
 
     ndim = 1
 
-    def __init__(self, sequences):
+    def __init__(self, sequences: Iterable[ArrayLike]) -> None:
         if is_pandas(sequences, "DataFrame"):
             raise TypeError("For a DataFrame use Sequences.from_long(frame).")
         values, lengths, names = join(list(sequences))
@@ -145,7 +150,13 @@ class Sequences:
         return new
 
     @classmethod
-    def from_long(cls, frame, instance=None, time=None, columns=None):
+    def from_long(
+        cls,
+        frame: Any,
+        instance: Hashable | None = None,
+        time: Hashable | None = None,
+        columns: Any = None,
+    ) -> Self:
         """Make sequences of a frame with one row for each instance and time.
 
         Parameters
@@ -186,21 +197,21 @@ class Sequences:
         return cls._of(*read_long(frame, instance, time, columns))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int]:
         """The shape of an array of samples, (n_samples,)."""
         return (len(self.lengths),)
 
     @property
-    def n_channels(self):
+    def n_channels(self) -> int:
         """The number of channels."""
         return self.values.shape[1]
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         """The dtype of the values, float32 or float64."""
         return self.values.dtype
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.lengths)
 
     def __repr__(self):
@@ -212,10 +223,10 @@ class Sequences:
             f"lengths={lengths})"
         )
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[np.ndarray]:
         return map(self._sample, range(len(self)))
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         # scikit-learn asks for X[rows, ...].
         if isinstance(key, tuple):
             key, *others = key
@@ -261,7 +272,7 @@ class Sequences:
             state["starts"] = np.cumsum(self.lengths) - self.lengths
         return state
 
-    def to_list(self):
+    def to_list(self) -> list[np.ndarray]:
         """List the samples.
 
         Returns
@@ -298,7 +309,7 @@ class Sequences:
         ------
         block : slice
         """
-        return _blocks(self.lengths, self.n_channels * self.dtype.itemsize, max_bytes)
+        return blocks_of(self.lengths, self.n_channels * self.dtype.itemsize, max_bytes)
 
 
 def _places(starts, lengths):
@@ -308,15 +319,3 @@ def _places(starts, lengths):
     places = np.repeat(shift, lengths)
     places += np.arange(len(places))
     return places
-
-
-def _blocks(steps, bytes_per_step, max_bytes):
-    """Cut rows of so many steps into slices of at most max_bytes."""
-    max_steps = max_bytes // bytes_per_step
-    ends = np.cumsum(steps)
-    start = done = 0
-    while start < len(ends):
-        fitting = int(np.searchsorted(ends, done + max_steps, side="right"))
-        stop = max(fitting, start + 1)
-        yield slice(start, stop)
-        start, done = stop, ends[stop - 1]

@@ -58,6 +58,7 @@ def gru(x, input_weights, recurrent_weights, bias, activation=None):
     return np.array(hidden)
 
 
+# By the names of skrnn.cells.CELLS, each with the signature of `rnn`.
 CELLS = {"rnn": rnn, "lstm": lstm, "gru": gru}
 
 
