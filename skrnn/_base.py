@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from skrnn import training
 from skrnn._samples import Samples, check_weights
@@ -27,6 +28,7 @@ from skrnn.prediction import predict_raw
 from skrnn.scaling import channel_statistics
 from skrnn.schedules import Schedule
 from skrnn.sequences import check_sequences, check_target_index
+from skrnn.sequences.numeric import refuse_masked
 
 BATCH_SIZE = 64  # of batch_size="auto"
 
@@ -157,6 +159,13 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 self._check_same_network(samples.data)
             else:
                 self._start(samples, seed)
+                if incremental and self.standardize and len(samples.rows) == 1:
+                    warnings.warn(
+                        "The first call of partial_fit fixes the scales of X and y, "
+                        "and it saw one sample only. Pass a batch that is like those "
+                        "to come, or set standardize=False.",
+                        stacklevel=5,
+                    )
         self._train(X, y, samples, held_out, seed, early_stopping, incremental)
         return self
 
@@ -198,6 +207,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 f"This {type(self).__name__} estimator requires y to be passed, but "
                 "the target y is None."
             )
+        refuse_masked(y, "y")
         check_target_index(data, y)
         targets = self._encode(y, reset)
         if len(targets) != len(data):
@@ -268,14 +278,15 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self._scale_targets(targets, weights)
         network = network_of(architecture)
         parameters = aligned_zeros((network.layout.size,), data.dtype)
-        network.initialize(parameters, np.random.RandomState(seed))
+        with threadpool_limits(1, "blas"):  # whose bits depend on its threads
+            network.initialize(parameters, np.random.RandomState(seed))
         bias = network.layout.views(parameters)["output.bias"]
         bias[:] = self._first_raw(self._standardized(targets), weights)
         self._architecture = architecture
         self._parameters = parameters
         self._optimizer = None
         self._progress = training.Progress()
-        self.n_iter_ = 0
+        self._publish(early_stopping=False)
         self.n_layers_ = len(architecture[3]) + 2  # of the input and the output too
 
     def _train(self, X, y, samples, held_out, seed, early_stopping, incremental):
@@ -358,7 +369,10 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _score_on(self, samples):
         """Return the validation score of the parameters as they are."""
-        predicted = self._from_raw(self._predict_raw(samples.used_data()))
+        raw = self._predict_raw(samples.used_data())
+        if not np.isfinite(raw).all():
+            raise training.Divergence
+        predicted = self._from_raw(raw)
         rows = samples.rows
         return self._score_encoded(
             samples.targets[rows], predicted, samples.score_weights[rows]

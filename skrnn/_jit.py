@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import pickle
+import sys
 import threading
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,8 @@ def kernel_stamp() -> str:
     """Hash of all sources with jitted code, or what makes it, and numba's version."""
     package = Path(__file__).parent
     bits = os.environ.get("SKRNN_VECTOR_BITS", "")
-    digest = hashlib.sha256(f"{numba.__version__} {bits}".encode())
+    versions = f"{sys.implementation.cache_tag} {numba.__version__}"
+    digest = hashlib.sha256(f"{versions} {bits}".encode())
     for path in sorted(package.rglob("*.py")):
         source = path.read_bytes()
         if any(word in source for word in (b"_jit", b"numba", b"llvmlite")):
@@ -76,6 +78,12 @@ def _kernel_cache(function):
     """Return numba's cache of a function, with `_StampedFiles` for its files."""
 
     class KernelCache(FunctionCache):
+        def load_overload(self, sig, target_context):
+            try:
+                return super().load_overload(sig, target_context)
+            except Exception:  # damaged, but still a pickle: compile again
+                return None
+
         def save_overload(self, sig, data):
             with contextlib.suppress(OSError):  # the folder itself cannot be made
                 super().save_overload(sig, data)

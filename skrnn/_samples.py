@@ -1,5 +1,6 @@
 """Samples with their targets and weights, and what of them is held out."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -55,7 +56,10 @@ def class_weights(class_weight, classes, targets, sample_weight):
     """
     numbers = targets.astype(np.intp)
     if isinstance(class_weight, str):
-        total = np.bincount(numbers, sample_weight, minlength=len(classes))
+        # exact sums, which no order of the samples changes
+        total = np.array(
+            [math.fsum(sample_weight[numbers == c]) for c in range(len(classes))]
+        )
         n_present = np.count_nonzero(total)
         share = n_present * total / total.sum()
         return (1.0 / np.where(share > 0, share, 1.0))[numbers]
@@ -67,7 +71,12 @@ def class_weights(class_weight, classes, targets, sample_weight):
             f"class_weight has classes {sorted(unknown, key=str)} that are not among "
             f"{classes.tolist()}."
         )
-    return np.array([class_weight.get(c, 1.0) for c in classes.tolist()])[numbers]
+    by_class = np.array([class_weight.get(c, 1.0) for c in classes.tolist()])
+    if by_class.dtype.kind not in "iuf" or not (by_class >= 0).all():
+        raise ValueError(
+            f"class_weight must hold numbers that are not negative, got {class_weight}."
+        )
+    return by_class[numbers]
 
 
 class Samples(NamedTuple):

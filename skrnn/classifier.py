@@ -34,7 +34,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     - a list or object array of arrays of shape (length, n_channels), `Sequences`, or a
       frame with a two-level (instance, time) index, for sequences of unequal length.
 
-    Read more in ``docs/inputs.md``.
+    `Sequences` tells how such a set is made of pandas objects.
 
     Parameters
     ----------
@@ -374,8 +374,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; for several labels that of each label.
         """
-        p = self._from_raw(self._checked_raw(X))
-        return np.hstack([1.0 - p, p]) if self._kind == "binary" else p
+        raw = self._checked_raw(X)
+        p = self._from_raw(raw)
+        p = np.hstack([1.0 - p, p]) if self._kind == "binary" else p
+        return p.astype(raw.dtype)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of `predict_proba`.
@@ -459,6 +461,11 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     def _learn_classes(self, y, is_multilabel):
         if is_multilabel:
             self.classes_ = np.arange(y.shape[1])
+            declared = self._declared_classes
+            if declared is not None and len(declared) != y.shape[1]:
+                raise ValueError(
+                    f"classes has {len(declared)} labels, but y has {y.shape[1]}."
+                )
             self._kind = "multilabel"
         else:
             declared = self._declared_classes
@@ -502,7 +509,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     def _from_raw(self, raw):
         loss, _ = self._loss()
-        return loss.predict(raw.astype(np.float64)).astype(raw.dtype)
+        return loss.predict(raw.astype(np.float64))
 
     def _choose(self, probabilities):
         """Return the chosen targets, as encoded."""

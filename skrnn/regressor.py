@@ -32,7 +32,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     - a list or object array of arrays of shape (length, n_channels), `Sequences`, or a
       frame with a two-level (instance, time) index, for sequences of unequal length.
 
-    Read more in ``docs/inputs.md``.
+    `Sequences` tells how such a set is made of pandas objects.
 
     Parameters
     ----------
@@ -352,10 +352,14 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions. With several quantile levels they are the last axis.
+            Predictions, in the dtype of X; but float64 where the targets lie so far
+            from 0 that float32 would not tell them apart. Several quantile levels are
+            the last axis.
         """
-        y = self._from_raw(self._checked_raw(X))
-        return y[:, 0] if self._y_is_1d else y
+        raw = self._checked_raw(X)
+        y = self._from_raw(raw)
+        y = y[:, 0] if self._y_is_1d else y
+        return y.astype(raw.dtype) if self._resolves(raw.dtype) else y
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return R², or with ``loss="quantile"`` the mean D² pinball score.
@@ -381,8 +385,11 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     # --- what BaseRNN asks for ------------------------------------------------------
 
     def _encode(self, y, reset):
-        if holds_strings(np.asarray(y, dtype=object)):  # NumPy would parse them
+        # scikit-learn would parse strings, and take dates for nanoseconds
+        if holds_strings(np.asarray(y, dtype=object)):
             raise ValueError("y must hold numbers, but it holds strings.")
+        if np.asarray(y).dtype.kind in "mM":
+            raise ValueError("y must hold numbers, but it holds dates or durations.")
         y = _check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -430,6 +437,14 @@ class RNNRegressor(RegressorMixin, BaseRNN):
             self._target_mean = np.zeros(self.n_outputs_)
             self._target_scale = np.ones(self.n_outputs_)
 
+    def _resolves(self, dtype):
+        """Whether predictions in this dtype tell targets apart where these lie."""
+        limits = np.finfo(dtype)
+        mean, scale = np.abs(self._target_mean), self._target_scale
+        resolved = (mean * limits.eps < 1e-3 * scale) | (mean == 0)
+        in_range = (scale > limits.tiny) & (mean + scale < 1e-3 * limits.max)
+        return bool((resolved & in_range).all())
+
     def _standardized(self, targets):
         return (targets - self._target_mean) / self._target_scale
 
@@ -447,7 +462,6 @@ class RNNRegressor(RegressorMixin, BaseRNN):
             # quantiles may not cross: sorted ones are never worse
             # (Chernozhukov, Fernández-Val and Galichon 2010)
             y[:, :, np.argsort(levels)] = np.sort(y, axis=2)
-        y = y.astype(raw.dtype)
         _, _, has_levels_axis = self._objective
         return y if has_levels_axis else y[:, :, 0]
 

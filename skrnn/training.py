@@ -141,8 +141,10 @@ class Trainer:
             n_samples_seen += len(rows)
             total_loss += loss + penalty * weight
             total_weight += weight
-        if not np.isfinite(self.parameters).all():  # the last update overflowed
-            raise Divergence
+        # the last update may have overflowed, or left moments that stop all others
+        for array in (self.parameters, self.optimizer.first, self.optimizer.second):
+            if not np.isfinite(array).all():
+                raise Divergence
         return total_loss / total_weight
 
     def _fill_slots(self, threads, batch, weight):

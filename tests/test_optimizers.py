@@ -128,7 +128,9 @@ def test_combine(dtype, n_slots, penalty, max_norm, seed):
     parameters = rng.normal(size=7).astype(dtype)
     penalized = (np.arange(7) % 2).astype(dtype)
     gradient = np.full(7, np.nan, dtype)
-    norm = combine(slots, n_slots, parameters, penalized, penalty, max_norm, gradient)
+    norm, value = combine(
+        slots, n_slots, parameters, penalized, penalty, max_norm, gradient
+    )
     expected = slots[:n_slots].sum(axis=0, dtype=np.float64)
     expected += penalty * penalized * parameters
     expected_norm = np.linalg.norm(expected)
@@ -137,6 +139,8 @@ def test_combine(dtype, n_slots, penalty, max_norm, seed):
     rtol = rtol_of(dtype)
     assert_allclose(norm, expected_norm, rtol=rtol)
     assert_allclose(gradient, expected, rtol=rtol, atol=rtol)
+    squares = (penalized * parameters.astype(np.float64) ** 2).sum()
+    assert_allclose(value, 0.5 * penalty * squares, rtol=rtol)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -147,7 +151,7 @@ def test_combine_tells_of_a_gradient_that_is_not_finite(bad, max_norm, dtype):
     slots[1, 2] = bad
     zeros = np.zeros(4, dtype)
     with np.errstate(invalid="ignore"):
-        norm = combine(slots, 2, zeros, zeros, 0.0, max_norm, zeros.copy())
+        norm, _ = combine(slots, 2, zeros, zeros, 0.0, max_norm, zeros.copy())
     assert not np.isfinite(norm)
 
 
@@ -155,6 +159,6 @@ def test_combine_of_large_gradients_does_not_overflow():
     slots = np.full((1, 4), 1e30, np.float32)
     zeros = np.zeros(4, np.float32)
     gradient = np.empty(4, np.float32)
-    norm = combine(slots, 1, zeros, zeros, 0.0, 1.0, gradient)
+    norm, _ = combine(slots, 1, zeros, zeros, 0.0, 1.0, gradient)
     assert_allclose(norm, 2e30)
     assert_allclose(gradient, 0.5, rtol=1e-6)

@@ -399,7 +399,7 @@ def test_from_long_refuses_what_it_cannot_read():
     for error, pattern, arguments in [
         (ValueError, "two levels", (columns,)),
         (ValueError, "time names a column", (frame, None, "time")),
-        (KeyError, "nowhere", (columns, "nowhere")),
+        (ValueError, "no column 'nowhere'; there are", (columns, "nowhere")),
         (ValueError, "no values", (frame.iloc[:0],)),
         (ValueError, "no values", (frame[[]],)),
         (TypeError, "DataFrame is needed, got ndarray", (frame.to_numpy(),)),

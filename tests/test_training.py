@@ -108,8 +108,8 @@ def test_a_batch_is_the_sum_of_its_samples(cell, n):
     gradient += 0.6 * penalized * before
     expected = before - 0.1 * gradient / weights.sum()
     assert_allclose(after, expected, rtol=1e-11, atol=1e-12)
-    # the penalty that is reported is that of the parameters after the epoch
-    penalty = 0.3 * (after[penalized > 0] ** 2).sum()
+    # what is reported is what was minimized: with the penalty of the weights before
+    penalty = 0.3 * (before[penalized > 0] ** 2).sum()
     assert_allclose(mean_loss, (loss + penalty) / weights.sum(), rtol=1e-12)
 
 

@@ -243,6 +243,8 @@ class Sequences:
                     "integers or booleans."
                 )
             if key.ndim == 0:
+                if not -len(self) <= key < len(self):
+                    raise IndexError(f"There are {len(self)} sequences, got {key}.")
                 return self._sample(range(len(self))[key])
         index = None if self.index is None else self.index[key]
         return self._of(

@@ -49,6 +49,11 @@ def _labels_and_times(frame, instance, time):
     """Take the instances and times out of a frame's index or columns."""
     import pandas as pd
 
+    for name in (instance, time) if instance is not None else ():
+        if name is not None and name not in frame.columns:
+            raise ValueError(
+                f"The frame has no column {name!r}; there are {list(frame.columns)}."
+            )
     if instance is not None:
         labels = pd.Index(frame[instance])
         if time is None:
@@ -127,6 +132,7 @@ def _check_increasing(codes, times, index, order):
         label = index[codes[wrong.argmax()]]
         raise ValueError(
             f"The times of instance {label!r} do not increase from row to row. Sort "
-            "the frame by instance and time, e.g. frame.sort_index(), and drop "
-            "duplicates."
+            "the frame by instance and time (frame.sort_index(), or with columns "
+            "frame.sort_values([instance, time])), drop duplicates, and mind that y "
+            "keeps the order of the instances."
         )

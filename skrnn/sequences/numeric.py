@@ -17,7 +17,7 @@ def numbers(array, where):
         try:
             return array.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{where} holds objects: {error}.") from error
+            raise ValueError(f"{where} holds objects: {error}") from error
     kind = "strings" if array.dtype.kind in "OUST" else f"{array.dtype}"
     raise ValueError(f"X must hold numbers, but {where} holds {kind}.")
 
