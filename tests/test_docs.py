@@ -24,7 +24,7 @@ def assert_same(printed, expected):
     assert NUMBER.sub("0.0", printed) == NUMBER.sub("0.0", expected)
     values = [float(x) for x in NUMBER.findall(printed)]
     assert values == pytest.approx(
-        [float(x) for x in NUMBER.findall(expected)], abs=0.04
+        [float(x) for x in NUMBER.findall(expected)], abs=0.01
     )
 
 
