@@ -3,26 +3,23 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
-from numbers import Integral, Real
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skrnn import training
+from skrnn._constraints import CONSTRAINTS
 from skrnn._samples import Samples, check_weights
 from skrnn._version import __version__
-from skrnn.activations import ACTIVATIONS
 from skrnn.callbacks import CallbackSupportMixin
 from skrnn.canonical import canonical_rows
-from skrnn.cells import CELLS
 from skrnn.network import network_of
-from skrnn.optimizers import SOLVERS, Optimizer
+from skrnn.optimizers import Optimizer
 from skrnn.parameters import aligned_copy, aligned_zeros
 from skrnn.prediction import predict_raw
 from skrnn.scaling import channel_statistics
@@ -56,47 +53,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     predictions into its own (`predict`).
     """
 
-    _parameter_constraints: dict = {
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "cell": [StrOptions(set(CELLS))],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "solver": [StrOptions(set(SOLVERS))],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", "cosine"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "rho": [Interval(Real, 0, 1, closed="left")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            # numpy.inf: never end for want of progress
-            Options(Real, {np.inf}),
-        ],
-        "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
-        "standardize": ["boolean"],
-        "n_channels": [None, Interval(Integral, 1, None, closed="left")],
-        "n_jobs": [None, Integral],
-    }
+    _parameter_constraints = CONSTRAINTS
 
     # --- for the subclasses ---------------------------------------------------------
 

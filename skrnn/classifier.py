@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import check_array, column_or_1d
 
 from skrnn._base import BaseRNN
+from skrnn._constraints import CONSTRAINTS
 from skrnn._samples import Validation, class_weights
 from skrnn.callbacks import with_callbacks
 from skrnn.losses import CLASSIFICATION_LOSSES
@@ -197,7 +198,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     """
 
     _parameter_constraints: dict = {
-        **BaseRNN._parameter_constraints,
+        **CONSTRAINTS,
         "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_y, column_or_1d
 
 from skrnn._base import BaseRNN
+from skrnn._constraints import CONSTRAINTS
 from skrnn._samples import Validation
 from skrnn.callbacks import with_callbacks
 from skrnn.losses import REGRESSION_LOSSES
@@ -198,7 +199,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     """
 
     _parameter_constraints: dict = {
-        **BaseRNN._parameter_constraints,
+        **CONSTRAINTS,
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
         "quantile": ["array-like", Interval(Real, 0, 1, closed="neither")],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],

@@ -112,7 +112,6 @@ def test_scores_of_each_epoch(sklearn_callback, estimator):
     assert epochs[-1] == pytest.approx(model.score(X, y))
 
 
-@pytest.mark.filterwarnings("ignore:The estimator SequenceScaler does not support")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_progress_bar_around_a_search(sklearn_callback, capsys, n_jobs):
     pytest.importorskip("rich", reason="scikit-learn's ProgressBar needs rich")
