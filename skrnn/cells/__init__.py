@@ -5,8 +5,7 @@ A cell is two jitted functions that see a shard of sequences, one in each lane:
 ``forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation)``
     reads the inputs ``x[t]`` and the states ``hidden[0]`` and ``state[0]``, and writes
     ``hidden[t + 1]``, ``state[t + 1]`` and what its backward pass needs into `gates`.
-    Where there will be no backward pass, `gates` and `state` have a single step, which
-    is used again and again.
+    Where `gates` has a single step there will be no backward pass.
 ``backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activation)``
     reads the gradient ``d_hidden[t]`` with respect to ``hidden[t + 1]``, adds to it
     what comes back through time, and writes the gradient with respect to

@@ -16,8 +16,8 @@ from skrnn.simd import get, put
 
 @kernel
 def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
-    """Fill ``hidden[1:]``, ``state[1:]`` and `gates` (or reuse their only step)."""
-    kept, last = gates.shape[0] - 1, state.shape[0] - 1
+    """Fill ``hidden[1:]``, ``state[1:]`` and `gates` (or reuse its only step)."""
+    kept = gates.shape[0] - 1
     for t in range(n_steps):
         g = min(t, kept)
         affine(ZERO, 4 * n_h, ZERO, gates, g, bias, w, x, t, n_x, v, hidden, t, n_h)
@@ -26,12 +26,12 @@ def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
             f = sigmoid(get(gates, g, n_h + k))
             n = tanh(get(gates, g, 2 * n_h + k))
             o = sigmoid(get(gates, g, 3 * n_h + k))
-            c = f * get(state, min(t, last), k) + i * n
+            c = f * get(state, t, k) + i * n
             put(gates, g, k, i)
             put(gates, g, n_h + k, f)
             put(gates, g, 2 * n_h + k, n)
             put(gates, g, 3 * n_h + k, o)
-            put(state, min(t + 1, last), k, c)
+            put(state, t + 1, k, c)
             put(hidden, t + 1, k, o * tanh(c))
 
 

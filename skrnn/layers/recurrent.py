@@ -105,13 +105,13 @@ class RecurrentLayer(Layer):
     def allocate(self, n_steps, dtype, training):
         """Return the buffers of one shard of at most `n_steps` steps."""
         n, cell = self.n_outputs, self.cell
-        gates_steps, state_steps = (n_steps, n_steps + 1) if training else (1, 1)
-        state_steps, state_rows = (state_steps, n) if cell.has_state else (1, 1)
+        kept_steps = n_steps if training else 1
+        state_steps, state_rows = (n_steps + 1, n) if cell.has_state else (1, 1)
         hidden = rows_of(n_steps + 1, n, dtype)
         buffers = Buffers(
             output=hidden[1:],
             hidden=hidden,
-            gates=rows_of(gates_steps, cell.n_blocks * n, dtype),
+            gates=rows_of(kept_steps, cell.n_blocks * n, dtype),
             state=rows_of(state_steps, state_rows, dtype),
         )
         if training:
