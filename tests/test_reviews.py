@@ -75,6 +75,7 @@ def test_best_values_are_numbers_or_none():
     assert model.best_validation_score_ is None
 
 
+@pytest.mark.needs_jit  # overflows on purpose, of which NumPy warns
 def test_moments_are_restored_after_divergence():
     model = regressor(max_grad_norm=None).partial_fit(X.astype("f"), Y)
     before = model.weights_["output.weights"].copy()
@@ -109,6 +110,7 @@ def test_float32_with_targets_far_from_zero():
     assert regressor().fit(X.astype("f"), Y).predict(X.astype("f")).dtype == "f"
 
 
+@pytest.mark.needs_jit  # overflows on purpose, of which NumPy warns
 def test_divergence_that_only_the_validation_set_sees():
     wild = {"activation": "identity", "learning_rate_init": 1e3, "max_grad_norm": None}
     long = RNG.normal(size=(20, 300, 1))
