@@ -243,7 +243,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self._parameters = parameters
         self._optimizer = None
         self._progress = training.Progress()
-        self._publish(early_stopping=False)
+        self._publish()
         self.n_layers_ = len(architecture[3]) + 2  # of the input and the output too
 
     def _train(self, X, y, samples, held_out, seed, early_stopping, incremental):
@@ -308,17 +308,17 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 np.random.RandomState((seed + self.n_iter_) % 2**32),
                 self._progress,
                 None if held_out is None else lambda: self._score_on(held_out),
-                self._epoch_reporter(context, X, y, early_stopping),
+                self._epoch_reporter(context, X, y),
             )
         except training.Divergence:
-            self._publish(early_stopping)
+            self._publish()
             raise ValueError(
                 f"The loss or its gradient became infinite or NaN in epoch "
                 f"{self.n_iter_ + 1}; the weights are those of the epoch before. Try a "
                 f"smaller learning_rate_init (now {self.learning_rate_init}), a "
                 f"max_grad_norm (now {self.max_grad_norm}) or standardize=True."
             ) from None
-        self._publish(early_stopping)
+        self._publish()
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes=self._snapshot
         )
@@ -355,14 +355,14 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         decayed = network.layout.penalized(self._parameters.dtype)
         return Optimizer.create(self.solver, settings, decayed)
 
-    def _epoch_reporter(self, context, X, y, early_stopping):
+    def _epoch_reporter(self, context, X, y):
         """Return what runs an epoch between the callbacks and prints its loss."""
 
         def on_epoch(epoch):
             task = context.subcontext(task_name="epoch")
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
             epoch()
-            self._publish(early_stopping)
+            self._publish()
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                 if self.validation_scores_ is not None:
@@ -377,7 +377,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the attributes of the model as it stands, for a callback."""
         return {"_parameters": self._parameters.copy(), "n_iter_": self.n_iter_}
 
-    def _publish(self, early_stopping):
+    def _publish(self):
         """Set the public attributes from the progress so far."""
         progress = self._progress
         self.n_iter_ = len(progress.loss_curve)
@@ -389,7 +389,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.best_validation_score_ = _finite_or_none(progress.best_score)
         # as in scikit-learn's MLP: with early stopping the score is what counts
         best_loss = _finite_or_none(progress.best_loss)
-        self.best_loss_ = None if early_stopping else best_loss
+        self.best_loss_ = None if progress.by_score else best_loss
 
     def _explain(self, reason, incremental, schedule):
         """Say why training ended, where that matters."""

@@ -325,8 +325,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     ) -> Self:
         """Go once over the samples, and on from where training stands.
 
-        The scales of `standardize` are learned in the first call. `early_stopping`
-        does not apply.
+        The scales of `standardize` are learned in the first call, which should hence
+        see a batch that is like those to come. `early_stopping` and `tol` do not apply,
+        so an "adaptive" rate stays as it is, and a "cosine" one reaches 0 after
+        `max_iter` calls.
 
         Parameters
         ----------

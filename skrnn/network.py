@@ -155,8 +155,6 @@ class Workspace:
     """The buffers of one thread: those of every layer, for one shard at a time."""
 
     def __init__(self, network, n_steps, n_targets, dtype, training):
-        self.network = network
-        self.n_steps = n_steps
         self.inputs = rows_of(n_steps, network.n_inputs, dtype)
         self.target = rows_of(1, n_targets, dtype)
         # float64: tiny and huge weights are fine, only their ratios matter

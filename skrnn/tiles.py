@@ -92,8 +92,7 @@ def _store_block(typingctx, rows, t, first, values):
 
 
 # Terms ahead of which weights are fetched: where they come from the second-level
-# cache, the sixteen loads of a line would otherwise all wait for it (1.3 to 1.4 times
-# the time of a product with 64 kB of weights).
+# cache, the sixteen loads of a line would otherwise all wait for it.
 PREFETCH_TERMS = 16
 
 

@@ -216,8 +216,12 @@ class Plan:
 
 @dataclass
 class Progress:
-    """The course of training so far, in numbers, and the best parameters."""
+    """The course of training so far, in numbers, and the best parameters.
 
+    `by_score` says whether the validation score, not the loss, tells what is best.
+    """
+
+    by_score: bool = False
     loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
     best_loss: float = math.inf
@@ -242,7 +246,7 @@ class Progress:
     def record(self, loss, score, parameters, plan):
         """Note an epoch's loss and, where there is a validation set, its score."""
         improved = loss < self.best_loss - plan.tol
-        if plan.early_stopping:
+        if self.by_score:
             improved = score > self.best_score + plan.tol
         self.n_without_progress = 0 if improved else self.n_without_progress + 1
         self.loss_curve.append(loss)
@@ -251,7 +255,7 @@ class Progress:
             self.validation_scores.append(score)
             if score > self.best_score:
                 self.best_score = score
-                if plan.early_stopping:
+                if self.by_score:
                     self.best_parameters = parameters.copy()
 
 
@@ -283,6 +287,7 @@ def train(trainer, training_set, plan, random_state, progress, score, on_epoch):
         it happened.
     """
     progress.n_without_progress = 0
+    progress.by_score = plan.early_stopping
     rows = training_set.rows
 
     def epoch():

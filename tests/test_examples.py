@@ -29,6 +29,7 @@ def small_quickstart(monkeypatch):
 
 
 @pytest.mark.needs_jit
+# the MLPs beside the networks may end before they converge
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_quickstart_runs(small_quickstart, monkeypatch, tmp_path):
     monkeypatch.setattr("sys.argv", ["quickstart.py", str(tmp_path / "figure.png")])

@@ -339,6 +339,7 @@ def test_a_gradient_that_is_not_finite_is_divergence_too():
     assert_array_equal(trainer.parameters, before)
 
 
+# where the JIT is off NumPy tells of what is meant to overflow
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_an_update_that_overflows_is_divergence_too():
     """Else the epoch would end with parameters that are not finite."""
