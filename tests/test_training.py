@@ -397,7 +397,7 @@ def test_without_shuffle_the_order_is_that_of_the_rows():
 
 
 def test_a_new_search_forgets_the_best():
-    progress = Progress()
+    progress = Progress(by_score=True)
     plan = Plan(1, 1, True, 0.0, 1, early_stopping=True)
     progress.record(1.0, 0.5, np.zeros(2), plan)
     progress.forget_best()
