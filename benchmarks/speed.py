@@ -1,31 +1,39 @@
 """Time skrnn's public fit and predict beside PyTorch, JAX, Keras and onnxruntime.
 
     python benchmarks/speed.py --quick
-    python benchmarks/speed.py --cells lstm --rows 32,32,50,1 --plot speed.png
+    python benchmarks/speed.py --cells lstm --rows 32,32,50,1 256,8,500,256,2
+    python benchmarks/speed.py --json speed.json --plot speed.png --roofline roof.png
 
 Every library runs in a child process of its own and they take turns, round by round,
 so that a slow moment of the machine meets all of them. Of each library the best round
 at its best number of threads counts. What is not installed is skipped.
 
-A row is H, B, T, F: units, sequences in a batch, time steps, channels. A step of
-training is forward, backpropagation through time and Adam on one shuffled minibatch
-of data in memory, with the squared error of one output from the last state; its time
-is the marginal one, so that the fixed costs of a fit (validation, standardization;
-listed below the table) and compilation are outside it, as they are for the peers. A
-prediction is one call on one batch, NumPy arrays in and out.
+A row is H, B, T, F: units, sequences in a batch, time steps, channels; a fifth number
+is the number of layers. A step of training is forward, backpropagation through time and
+Adam on one shuffled minibatch of data in memory, with the squared error of one output
+from the last state; its time is the marginal one, so that the fixed costs of a fit
+(validation, standardization; listed below the table) and compilation are outside it, as
+they are for the peers. A prediction is one call on one batch, NumPy arrays in and out;
+*inside* is skrnn's without the checks of `predict`.
+
+The share of the peak is that of the arithmetic which a step's products cannot do
+without (`Work.operations`), against what the same number of cores does in fused
+multiply-adds alone: the best of all rounds, measured between the libraries. It is that
+of a whole step of training, and of the inside of a prediction.
 """
 
 import argparse
 import json
 import platform
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 
-from peers.protocol import Child, Work, cores, missing_packages
+import report
+from peers.protocol import N_GATES, Child, Work, cores, missing_packages
 
-CELLS = ["rnn", "lstm", "gru"]
+CELLS = list(N_GATES)
 GRID = {
     "fit": [
         (8, 32, 24, 1),
@@ -35,6 +43,7 @@ GRID = {
         (128, 32, 50, 8),
         (128, 128, 100, 8),
         (256, 64, 100, 16),
+        (256, 8, 500, 256, 2),
     ],
     "predict": [
         (16, 1, 50, 1),
@@ -45,10 +54,6 @@ GRID = {
         (256, 64, 100, 16),
     ],
 }
-TITLES = {
-    "fit": "Training, milliseconds per step (threads)",
-    "predict": "Prediction, milliseconds per call (threads)",
-}
 # Name of the peer: what it needs installed.
 PEERS = {
     "torch": ("torch",),
@@ -56,11 +61,12 @@ PEERS = {
     "keras": ("keras",),
     "onnx": ("onnxruntime", "onnx"),
     "skrnn": ("scikit-learn", "numba"),
+    "inside": ("scikit-learn", "numba"),
+    "peak": ("numba", "llvmlite"),
 }
-# Of one task with --quick: on a slow machine the last, large rows are left out.
-QUICK_SECONDS = 75
-# onnxruntime cannot train.
-PREDICT_ONLY = {"onnx"}
+PREDICT_ONLY = {"onnx", "inside"}  # onnxruntime cannot train
+# Of all rows with --quick: one that has spent its share has no second round.
+QUICK_SECONDS = 120
 
 
 def parse_arguments():
@@ -74,16 +80,17 @@ def parse_arguments():
     )
     add("--tasks", nargs="+", choices=GRID, default=list(GRID))
     add("--cells", nargs="+", choices=CELLS, default=CELLS)
-    add("--rows", nargs="+", type=parse_row, metavar="H,B,T,F", help="instead of all")
+    add("--rows", nargs="+", type=parse_row, metavar="H,B,T,F[,layers]")
     add("--peers", nargs="+", choices=PEERS, help="default: all that are installed")
-    add("--rounds", type=int, help="measurements of each (default: 5, quick: 2)")
-    add("--seconds", type=float, help="of one measurement (default: 0.3, quick: 0.05)")
+    add("--rounds", type=int, help="measurements of each (default: 5, quick: 1 or 2)")
+    add("--seconds", type=float, help="of one measurement (default: 0.3, quick: 0.03)")
     add("--dtype", choices=["float32", "float64"], default="float32")
     add("--json", type=Path, metavar="OUT", help="write every measurement")
     add("--plot", type=Path, metavar="OUT.png", help="draw the ratios (matplotlib)")
+    add("--roofline", type=Path, metavar="OUT.png", help="draw the shares of the peak")
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 5)
-    options.seconds = options.seconds or (0.05 if options.quick else 0.3)
+    options.seconds = options.seconds or (0.03 if options.quick else 0.3)
     if options.peers is None:
         # Compiling each row anew, Keras alone would take longer than all others.
         options.peers = [name for name in PEERS if name != "keras" or not options.quick]
@@ -91,9 +98,21 @@ def parse_arguments():
 
 
 def parse_row(text):
-    """Return (H, B, T, F)."""
-    n_units, batch_size, n_timesteps, n_channels = map(int, text.split(","))
-    return n_units, batch_size, n_timesteps, n_channels
+    """Return (H, B, T, F) or (H, B, T, F, layers)."""
+    row = tuple(map(int, text.split(",")))
+    if len(row) not in (4, 5) or min(row) < 1:
+        raise argparse.ArgumentTypeError(f"not H,B,T,F or H,B,T,F,layers: {text}")
+    return row
+
+
+def make_works(options):
+    """Return every row of every task."""
+    return [
+        Work(task, cell, *row[:4], *(row[4:] or (1,)), options.dtype)
+        for task in options.tasks
+        for row in options.rows or GRID[task]
+        for cell in options.cells
+    ]
 
 
 def start_children(names):
@@ -114,29 +133,30 @@ def start_children(names):
     return children, versions
 
 
-def measure_task(task, children, options):
-    """Return the results of one task's rows, of as many as there is time for."""
-    rows = options.rows or GRID[task]
-    works = [Work(task, c, *r, options.dtype) for r in rows for c in options.cells]
-    deadline = time.monotonic() + (QUICK_SECONDS if options.quick else float("inf"))
-    done = []
-    while works and time.monotonic() < deadline:
-        work = works.pop(0)
-        result = measure_row(work, children, options.rounds, options.seconds)
+def measure_all(works, children, options):
+    """Return the results of all rows; with --quick each has its share of the time."""
+    end = time.monotonic() + (QUICK_SECONDS if options.quick else float("inf"))
+    results = []
+    for i, work in enumerate(works):
+        now = time.monotonic()
+        deadline = now + (end - now) / (len(works) - i)
+        results.append(measure_row(work, children, options, deadline))
+        row = f"{work.task} {work.cell} {report.row_label(asdict(work))}"
+        took = time.monotonic() - now
+        print(f"{i + 1}/{len(works)} {row}: {took:.1f} s", file=sys.stderr)
         # Compiling skrnn's kernels happens once on a machine, and is not counted.
-        deadline += result["notes"].get("skrnn", {}).get("first_fit_seconds", 0.0)
-        done.append(result)
-    for work in works:
-        print(f"No time for {task} {work.cell} {row_label(asdict(work))}")
-    return done
+        notes = results[-1]["notes"].get("skrnn", {})
+        end += notes.get("first_fit_seconds", 0.0)
+    return results
 
 
-def measure_row(work, children, rounds, seconds):
+def measure_row(work, children, options, deadline):
     """Return every measurement of one row, the peers taking turns."""
-    result = asdict(work) | {"seconds": {}, "notes": {}, "errors": {}}
+    result = asdict(work) | {"operations": work.operations}
+    result |= {"seconds": {}, "notes": {}, "errors": {}}
 
     def give_up(name, error):
-        print(f"{name} has no {row_label(result)} {work.cell}: {error}")
+        print(f"{name} has no {report.row_label(result)} {work.cell}: {error}")
         result["errors"][name] = str(error)
         result["seconds"].pop(name, None)
 
@@ -144,11 +164,13 @@ def measure_row(work, children, rounds, seconds):
         if work.task == "fit" and name in PREDICT_ONLY:
             continue
         try:
-            result["notes"][name] = child.prepare(work, seconds)
-            result["seconds"][name] = {}
+            notes = child.prepare(work, options.seconds, options.quick)
+            result["notes"][name], result["seconds"][name] = notes, {}
         except RuntimeError as error:
             give_up(name, error)
-    for _ in range(rounds):
+    for n_done in range(options.rounds):
+        if n_done and time.monotonic() > deadline:
+            break
         for name in list(result["seconds"]):
             time.sleep(0.02)  # the previous library's idle threads stop spinning
             try:
@@ -156,68 +178,7 @@ def measure_row(work, children, rounds, seconds):
                     result["seconds"][name].setdefault(threads, []).append(value)
             except RuntimeError as error:
                 give_up(name, error)
-    return result | {"summary": summarize(result["seconds"])}
-
-
-def summarize(measurements):
-    """Return for each peer the best time, its threads, and their median time."""
-    summary = {}
-    for name, by_threads in measurements.items():
-        threads = min(by_threads, key=lambda n: min(by_threads[n]))
-        summary[name] = {
-            "threads": threads,
-            "best": min(by_threads[threads]),
-            "median": median(by_threads[threads]),
-        }
-    return summary
-
-
-def ratio(result):
-    """Return the best peer's time divided by skrnn's, or None without both."""
-    others = [s["best"] for name, s in result["summary"].items() if name != "skrnn"]
-    if not others or "skrnn" not in result["summary"]:
-        return None
-    return min(others) / result["summary"]["skrnn"]["best"]
-
-
-def print_table(task, results, names):
-    """Print one task's rows as a Markdown table, and the worst ratio."""
-    names = [n for n in names if any(n in r["summary"] for r in results)]
-    print(f"\n{TITLES[task]}\n")
-    print("| H, B, T, F | cell | " + " | ".join(names) + " | best peer / skrnn |")
-    print("|---|---|" + "---|" * len(names) + "---|")
-    for result in results:
-        times = [format_time(result["summary"].get(name)) for name in names]
-        value = ratio(result)
-        times.append("–" if value is None else f"{value:.2f}")
-        print(f"| {row_label(result)} | {result['cell']} | {' | '.join(times)} |")
-    if ratios := [(value, r) for r in results if (value := ratio(r)) is not None]:
-        value, worst = min(ratios, key=lambda pair: pair[0])
-        print(f"\nWorst ratio: {value:.2f} ({worst['cell']} {row_label(worst)})")
-
-
-def print_notes(results):
-    """Print what a fit of skrnn costs besides its steps."""
-    fits = [r["notes"]["skrnn"] for r in results if r["notes"].get("skrnn")]
-    if first := [f["first_fit_seconds"] for f in fits if "first_fit_seconds" in f]:
-        print(f"\nLoading or compiling skrnn's kernels: up to {max(first):.2f} s, once")
-    key = "fixed_seconds_of_a_fit"
-    if fixed := [1e3 * f[key] for f in fits if key in f]:
-        print(f"Fixed cost of a fit: {min(fixed):.1f} to {max(fixed):.1f} ms")
-
-
-def row_label(result):
-    """Return "H, B, T, F"."""
-    keys = ["n_units", "batch_size", "n_timesteps", "n_channels"]
-    return ", ".join(str(result[key]) for key in keys)
-
-
-def format_time(summary):
-    """Return milliseconds to three digits and the number of threads."""
-    if summary is None:
-        return "–"
-    milliseconds = float(f"{1e3 * summary['best']:.3g}")
-    return f"{milliseconds:g} ({summary['threads']})"
+    return result | {"summary": report.summarize(result["seconds"])}
 
 
 def cpu_name():
@@ -231,38 +192,6 @@ def cpu_name():
         return platform.processor() or platform.machine()
 
 
-def plot_ratios(results, path):
-    """Draw the best peer's time over skrnn's, one panel a task, one line a cell."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    tasks = list(dict.fromkeys(r["task"] for r in results if ratio(r) is not None))
-    if not tasks:
-        print("Nothing to draw: no row has both skrnn and a peer")
-        return
-    figure, axes = plt.subplots(
-        1, len(tasks), figsize=(5.5 * len(tasks), 4.5), squeeze=False, sharey=True
-    )
-    for task, axis in zip(tasks, axes[0], strict=True):
-        for cell in CELLS:
-            rows = [r for r in results if (r["task"], r["cell"]) == (task, cell)]
-            rows = [r for r in rows if ratio(r) is not None]
-            if not rows:
-                continue
-            axis.plot(
-                [row_label(r) for r in rows], [*map(ratio, rows)], "o-", label=cell
-            )
-        axis.axhline(1.0, color="grey", linewidth=0.8)
-        axis.set(title=TITLES[task].split(",")[0], xlabel="H, B, T, F", yscale="log")
-        axis.tick_params(axis="x", rotation=60)
-    axes[0, 0].set_ylabel("times faster than the best peer")
-    axes[0, 0].legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=150)
-
-
 def main():
     """Run the benchmark."""
     options = parse_arguments()
@@ -270,19 +199,22 @@ def main():
     machine = {"cpu": cpu_name(), "cores": cores(), "versions": versions}
     named = ", ".join(f"{name} {number}" for name, number in versions.items())
     print(f"{machine['cpu']}, {machine['cores']} cores; {named}; {options.dtype}")
-    results = []
-    for task in options.tasks:
-        done = measure_task(task, children, options)
-        print_table(task, done, list(children))
-        results += done
-    print_notes(results)
+    results = measure_all(make_works(options), children, options)
     for child in children.values():
         child.close()
+    report.add_shares(results)
+    report.print_machine(results)
+    for task in options.tasks:
+        done = [result for result in results if result["task"] == task]
+        report.print_results(task, done, list(children))
+    report.print_notes(results)
     if options.json:
-        report = {"machine": machine, "dtype": options.dtype, "results": results}
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        contents = {"machine": machine, "dtype": options.dtype, "results": results}
+        options.json.write_text(json.dumps(contents, indent=1) + "\n")
     if options.plot:
-        plot_ratios(results, options.plot)
+        report.plot_ratios(results, options.plot)
+    if options.roofline:
+        report.plot_roofline(results, options.roofline)
 
 
 if __name__ == "__main__":

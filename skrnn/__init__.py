@@ -4,11 +4,16 @@
 holds such sequences, and `SequenceScaler` standardizes them.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from skrnn._version import __version__
-from skrnn.classifier import RNNClassifier
-from skrnn.regressor import RNNRegressor
-from skrnn.scaling import SequenceScaler
-from skrnn.sequences import Sequences
+
+if TYPE_CHECKING:
+    from skrnn.classifier import RNNClassifier
+    from skrnn.regressor import RNNRegressor
+    from skrnn.scaling import SequenceScaler
+    from skrnn.sequences import Sequences
 
 __all__ = [
     "RNNClassifier",
@@ -17,3 +22,23 @@ __all__ = [
     "Sequences",
     "__version__",
 ]
+
+# Imported when first asked for: `python -m skrnn` and `skrnn.sequences` need few.
+_HOMES = {
+    "RNNClassifier": "skrnn.classifier",
+    "RNNRegressor": "skrnn.regressor",
+    "SequenceScaler": "skrnn.scaling",
+    "Sequences": "skrnn.sequences",
+}
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value  # found there from now on
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -12,16 +12,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from skrnn import training
 from skrnn._constraints import CONSTRAINTS
+from skrnn._deferred import (
+    Optimizer,
+    canonical_rows,
+    network_of,
+    predict_raw,
+    training,
+)
 from skrnn._samples import Samples, check_weights
 from skrnn._version import __version__
 from skrnn.callbacks import CallbackSupportMixin
-from skrnn.canonical import canonical_rows
-from skrnn.network import network_of
-from skrnn.optimizers import Optimizer
 from skrnn.parameters import aligned_copy, aligned_zeros
-from skrnn.prediction import predict_raw
 from skrnn.scaling import channel_statistics
 from skrnn.schedules import Schedule
 from skrnn.sequences import check_sequences, check_target_index
@@ -74,11 +76,11 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return how many raw predictions the network makes for a sample."""
 
     def _class_weights(self, targets, sample_weight):
-        """Return the weights of the samples' classes."""
-        return 1.0
+        """Return the weights of the samples' classes, or None if all are 1."""
+        return None
 
-    def _scale_targets(self, targets, weights):
-        """Learn the scale of the targets of the training set."""
+    def _scale_targets(self, targets, weights, rows):
+        """Learn the scale of the targets of these rows, each with its weight."""
 
     def _standardized(self, targets):
         """Return targets as the network sees them."""
@@ -132,18 +134,28 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         targets = self._checked_targets(data, y, reset=new_targets)
         if sample_weight is not None:
             sample_weight = check_weights(sample_weight, len(data))
-        weights = np.zeros(len(data))
-        if self.shuffle:
-            rows, merged = canonical_rows(data, targets, sample_weight)
-            weights[rows] = merged
-        else:  # the order is the user's
-            weights[:] = 1.0 if sample_weight is None else sample_weight
-            rows = np.flatnonzero(weights > 0)
-        training_weights = weights * self._class_weights(targets, weights)
+        rows, weights = self._training_rows(data, targets, sample_weight)
+        of_classes = self._class_weights(targets, weights)
+        if of_classes is None:
+            return Samples(data, targets, weights, weights, rows)
+        training_weights = weights * of_classes
         rows = rows[training_weights[rows] > 0]
         if not len(rows):
             raise ValueError("class_weight leaves no sample with a positive weight.")
         return Samples(data, targets, training_weights, weights, rows)
+
+    def _training_rows(self, data, targets, sample_weight):
+        """Return the rows to train on, in order, and a weight for each sample."""
+        if sample_weight is None:
+            sample_weight = np.broadcast_to(1.0, (len(data),))  # one number in memory
+        if not self.shuffle:  # the order is the user's
+            return np.nonzero(sample_weight > 0)[0], sample_weight
+        rows, merged = canonical_rows(data, targets, sample_weight)
+        if len(rows) == len(data):  # none is merged
+            return rows, sample_weight
+        weights = np.zeros(len(data))
+        weights[rows] = merged
+        return rows, weights
 
     def _read_validation(self, validation):
         """Check a validation set of the user's own."""
@@ -220,7 +232,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _start(self, samples, seed):
         """Learn the scales, initialize the network and forget earlier training."""
         data, rows = samples.data, samples.rows
-        targets, weights = samples.targets[rows], samples.weights[rows]
+        weights = samples.used_weights()
         architecture = self._new_architecture(data)
         self._objective = self._new_objective()
         self._channel_mean = np.zeros(data.n_channels)
@@ -232,13 +244,14 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             # what is this small has no reciprocal: as good as constant
             smallest = np.finfo(data.dtype).tiny
             self._channel_scale[self._channel_scale < smallest] = 1.0
-        self._scale_targets(targets, weights)
+        self._scale_targets(samples.targets, weights, rows)
         network = network_of(architecture)
         parameters = aligned_zeros((network.layout.size,), data.dtype)
         with threadpool_limits(1, "blas"):  # whose bits depend on its threads
             network.initialize(parameters, np.random.RandomState(seed))
         bias = network.layout.views(parameters)["output.bias"]
-        bias[:] = self._first_raw(self._standardized(targets), weights)
+        targets = self._standardized(samples.targets[rows])
+        bias[:] = self._first_raw(targets, weights)
         self._architecture = architecture
         self._parameters = parameters
         self._optimizer = None
@@ -274,6 +287,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         trainer = training.Trainer(
             network,
             self._parameters,
+            training_set,
             loss.function,
             levels.astype(self._parameters.dtype),
             self._optimizer,
@@ -285,13 +299,13 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 self.max_iter * -(-n_rows // batch_size),
                 self.warmup_fraction,
             ),
-            0.0 if self.solver == "adamw" else self.alpha,
-            0.0 if self.max_grad_norm is None else self.max_grad_norm,
+            0.0 if self.solver == "adamw" else float(self.alpha),
+            0.0 if self.max_grad_norm is None else float(self.max_grad_norm),
+            batch_size,
             effective_n_jobs(self.n_jobs),
         )
         plan = training.Plan(
             max_iter=max_iter,
-            batch_size=batch_size,
             shuffle=self.shuffle,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
@@ -302,7 +316,6 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         try:
             reason = training.train(
                 trainer,
-                training_set,
                 plan,
                 # another order in each call of partial_fit
                 np.random.RandomState((seed + self.n_iter_) % 2**32),

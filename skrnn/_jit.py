@@ -4,8 +4,9 @@ numba stamps a cached function by its own source file alone, so an edited helper
 an upgrade of the package, would leave stale kernels behind. Here the name of a cached
 file holds a hash of everything the machine code depends on: all kernel sources, the
 versions, the processor, the signature. A file is written under another name and then
-renamed, so that two processes that compile at once cannot disturb each other; and a
-cache folder that cannot be written means compiling again, never an error.
+renamed, so that two processes that compile at once cannot disturb each other. Folders
+that can only be read are read, as in an image that `python -m skrnn warmup` was run in;
+and where none can be written, each process compiles: nothing here is ever an error.
 """
 
 import contextlib
@@ -13,86 +14,160 @@ import hashlib
 import os
 import pickle
 import sys
+import tempfile
 import threading
+import time
 from functools import cache
 from pathlib import Path
 
+import llvmlite
 import numba
-import numba.core.caching
 import numpy as np
-
-# None in a numba whose inside has changed: compile in each process
-FunctionCache = getattr(numba.core.caching, "FunctionCache", None)
 
 # Never "nnan" or "ninf": they would make the check for a diverged loss vanish.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 
+# What has not been read for so long is removed: the code of older versions, mostly.
+SECONDS_KEPT = 30 * 24 * 3600
+
+# --- what machine code depends on -----------------------------------------------------
+
 
 @cache
 def kernel_stamp() -> str:
-    """Hash of all sources with jitted code, or what makes it, and numba's version."""
+    """Hash of all sources with jitted code, or what makes it, and of the versions.
+
+    Empty where there are no sources to read, as in a frozen program.
+    """
     package = Path(__file__).parent
     bits = os.environ.get("SKRNN_VECTOR_BITS", "")
-    versions = f"{sys.implementation.cache_tag} {numba.__version__}"
-    digest = hashlib.sha256(f"{versions} {bits}".encode())
-    for path in sorted(package.rglob("*.py")):
+    versions = (numba.__version__, llvmlite.__version__, np.__version__)
+    digest = hashlib.sha256(
+        f"{sys.implementation.cache_tag} {versions} {bits}".encode()
+    )
+    paths = sorted(package.rglob("*.py"))
+    for path in paths:
         source = path.read_bytes()
         if any(word in source for word in (b"_jit", b"numba", b"llvmlite")):
             name = path.relative_to(package).as_posix()
             digest.update(f"{name} {len(source)} ".encode() + source)
-    return digest.hexdigest()
+    return digest.hexdigest() if paths else ""
 
 
-class _StampedFiles:
-    """A file for each signature of a function, named by all it depends on."""
+# --- files ----------------------------------------------------------------------------
 
-    def __init__(self, folder, function):
-        self._folder = Path(folder)
-        self._function = function
 
-    def _path(self, key):
-        text = f"{kernel_stamp()}|{self._function}|{key}"
-        return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.nbc"
+def cache_folders():
+    """Return the folders that are read; the first that can be written is written."""
+    if numba.config.CACHE_DIR:
+        return [Path(numba.config.CACHE_DIR) / "skrnn"]
+    from numba.misc.appdirs import user_cache_dir
 
-    def load(self, key):
+    return [Path(__file__).parent / "__pycache__", Path(user_cache_dir("skrnn", False))]
+
+
+def _read(name):
+    """Return the content of a cached file, or None."""
+    for folder in cache_folders():
+        path = folder / name
+        with contextlib.suppress(OSError):
+            content = path.read_bytes()
+            with contextlib.suppress(OSError):  # read-only
+                os.utime(path)  # in use, so `_remove_unused` spares it
+            return content
+    return None
+
+
+def writable_folder():
+    """Return the folder that new machine code goes to, or None."""
+    for folder in cache_folders():
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            return folder
+    return None
+
+
+def _write(name, content):
+    """Keep a file in the first folder that takes it."""
+    for folder in cache_folders():
+        temporary = folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
         try:
-            return pickle.loads(self._path(key).read_bytes())
-        except Exception:  # a damaged file may raise anything: compile again
-            return None
-
-    def save(self, key, data):
-        path = self._path(key)
-        temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
-        try:
-            temporary.write_bytes(pickle.dumps(data, pickle.HIGHEST_PROTOCOL))
-            os.replace(temporary, path)
-        except OSError:  # a full or read-only disk: the next process compiles again
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content)
+            os.replace(temporary, folder / name)
+        except OSError:  # full or read-only
             with contextlib.suppress(OSError):
                 temporary.unlink()
+        else:
+            _remove_unused(folder)
+            return
+
+
+@cache  # once a process
+def _remove_unused(folder):
+    for path in folder.glob("*.nbc*"):
+        with contextlib.suppress(OSError):  # another process was quicker
+            if path.stat().st_mtime < time.time() - SECONDS_KEPT:
+                path.unlink()
+
+
+# --- numba's side ---------------------------------------------------------------------
+
+
+class _KernelCache:
+    """What numba asks of a function's cache. It may ask otherwise in a later version.
+
+    A failure of any kind therefore means compiling again.
+    """
+
+    cache_path = None
+
+    def __init__(self, function):
+        if function.__closure__:
+            raise TypeError("The stamp does not know what a kernel closes over.")
+        # now, while the sources are those that are being imported
+        self._stem = f"{kernel_stamp()}|{function.__module__}.{function.__qualname__}"
+
+    def _file_name(self, signature, codegen):
+        text = f"{self._stem}|{signature}|{codegen.magic_tuple()}"
+        return f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.nbc"
+
+    def load_overload(self, signature, target_context):
+        """Return the compiled function for a signature, or None."""
+        with contextlib.suppress(Exception):  # a damaged file may raise anything
+            from numba.core.compiler import CompileResult
+            from numba.core.runtime import rtsys
+
+            content = _read(self._file_name(signature, target_context.codegen()))
+            if content is not None:
+                # numba's own would first import all that a compiler needs: 0.2 s
+                rtsys.initialize(target_context)
+                return CompileResult._rebuild(target_context, *pickle.loads(content))
+        _say_that_it_compiles()
+        return None
+
+    def save_overload(self, signature, compiled):
+        """Keep a compiled function."""
+        with contextlib.suppress(Exception):
+            if compiled.library.has_dynamic_globals:  # addresses in this process
+                return
+            content = pickle.dumps(compiled._reduce(), pickle.HIGHEST_PROTOCOL)
+            _write(self._file_name(signature, compiled.codegen), content)
 
     def flush(self):
-        pass  # a new stamp names new files; old ones are never read again
+        """A new stamp names new files; there is nothing to drop."""
 
 
-def _kernel_cache(function):
-    """Return numba's cache of a function, with `_StampedFiles` for its files."""
+@cache  # once a process
+def _say_that_it_compiles():
+    with contextlib.suppress(Exception):  # stderr may be closed, or no file at all
+        if sys.stderr.isatty():
+            text = "skrnn: compiling kernels, once for this environment ..."
+            print(text, file=sys.stderr, flush=True)
 
-    class KernelCache(FunctionCache):
-        def load_overload(self, sig, target_context):
-            try:
-                return super().load_overload(sig, target_context)
-            except Exception:  # damaged, but still a pickle: compile again
-                return None
 
-        def save_overload(self, sig, data):
-            with contextlib.suppress(OSError):  # the folder itself cannot be made
-                super().save_overload(sig, data)
-
-    made = KernelCache(function)
-    name = f"{function.__module__}.{function.__qualname__}"
-    made._cache_file = _StampedFiles(made.cache_path, name)
-    return made
-
+# --- decorators -----------------------------------------------------------------------
 
 # For arguments of kernels: numba compiles a function anew for each literal 0.
 ZERO = np.int64(0)
@@ -102,13 +177,12 @@ _FLAGS = {"error_model": "numpy", "fastmath": FASTMATH, "nogil": True}
 
 def inner(function):
     """Compile `function` for use by kernels alone: quicker than a kernel of its own."""
-    return numba.njit(no_cpython_wrapper=True, **_FLAGS)(function)
+    return numba.njit(no_cpython_wrapper=True, forceinline=True, **_FLAGS)(function)
 
 
 def kernel(function):
     """Compile `function` on its first call, without the GIL, cached on disk."""
     compiled = numba.njit(**_FLAGS)(function)
-    if not numba.config.DISABLE_JIT and FunctionCache is not None:
-        with contextlib.suppress(RuntimeError):  # no folder that numba may write to
-            compiled._cache = _kernel_cache(function)
+    if not numba.config.DISABLE_JIT and kernel_stamp():
+        compiled._cache = _KernelCache(function)
     return compiled

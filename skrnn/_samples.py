@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight
 
 from skrnn.sequences import PaddedData, Sequences
@@ -29,7 +28,10 @@ class Validation:
 def check_weights(sample_weight, n_samples):
     """Return the weights as float64, of which one at least is positive."""
     weights = _check_sample_weight(
-        sample_weight, np.empty((n_samples, 1)), ensure_non_negative=True
+        sample_weight,
+        np.empty((n_samples, 0)),
+        dtype=np.float64,
+        ensure_non_negative=True,
     )
     if not (weights > 0).any():
         raise ValueError(
@@ -107,6 +109,9 @@ class Samples(NamedTuple):
                 "differ."
             )
         if shuffle:
+            # imported here: a tenth of a second that few need
+            from sklearn.model_selection import train_test_split
+
             train, held_out = train_test_split(
                 rows,
                 test_size=n_held_out,
@@ -116,6 +121,12 @@ class Samples(NamedTuple):
         else:
             train, held_out = rows[:-n_held_out], rows[-n_held_out:]
         return self._replace(rows=train), self._replace(rows=held_out)
+
+    def used_weights(self):
+        """Return the weight of each used row."""
+        if self.weights.strides == (0,):  # all are the same number in memory
+            return self.weights[: len(self.rows)]
+        return self.weights[self.rows]
 
     def used_data(self):
         """Return the used rows as a data set of their own; nothing is copied."""

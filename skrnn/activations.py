@@ -11,6 +11,7 @@ from skrnn.simd import (
     maximum,
     minimum,
     power_of_two,
+    quotient,
     round_to_integer,
     where_positive,
 )
@@ -51,7 +52,7 @@ def _rational_tanh(x):
     s = x * x
     p = (((P4 * s + P3) * s + P2) * s + P1) * s + P0
     q = (((Q4 * s + Q3) * s + Q2) * s + Q1) * s + 1.0
-    return x * p / q
+    return quotient(x * p, q)
 
 
 @inner

@@ -59,7 +59,7 @@ def canonical_rows(data, y, sample_weight=None):
     """
     targets = _bits(y, len(data))
     if sample_weight is None:
-        sample_weight = np.ones(len(data))
+        sample_weight = np.broadcast_to(1.0, (len(data),))
     sample_weight = np.asarray(sample_weight, dtype=np.float64)
     if sample_weight.shape != (len(data),):
         raise ValueError(
@@ -69,11 +69,10 @@ def canonical_rows(data, y, sample_weight=None):
     if not (sample_weight >= 0).all():
         raise ValueError("sample_weight must hold numbers that are not negative.")
 
-    rows = np.flatnonzero(sample_weight)
-    hashes = _hash_samples(data, targets, rows)
-    order = np.argsort(hashes, kind="stable")  # stable: the first row leads its group
-    rows, hashes = rows[order], hashes[order]
-    rows, is_first = _group(data, targets, rows, hashes)
+    weighted = np.nonzero(sample_weight)[0]
+    rows, is_first = _group(data, targets, weighted)
+    if is_first.all():
+        return rows, sample_weight[rows]
     firsts = np.flatnonzero(is_first)
     return rows[firsts], _sum_groups(sample_weight[rows], firsts)
 
@@ -87,7 +86,7 @@ def _bits(y, n_samples):
     # Both conversions keep different values different.
     wide = np.float64 if y.dtype.kind == "f" else np.int64
     if y.dtype != np.uint64:
-        y = y.astype(wide, order="C")
+        y = y.astype(wide, copy=False)
     return np.ascontiguousarray(y).view(np.uint64)
 
 
@@ -99,12 +98,12 @@ def _words(values):
 def _hash_samples(data, targets, rows):
     """Hash the length, the values and the targets of the named rows."""
     hashes = np.empty(len(rows), dtype=np.uint64)
-    lengths = data.lengths[rows]
     # Hashing wraps around; without the JIT, NumPy would warn of it.
     with np.errstate(over="ignore"):
         for piece in row_blocks(data, rows):
-            words = _words(data.take(rows[piece]))
-            _hash_block(words, lengths[piece], targets[rows[piece]], hashes[piece])
+            taken = rows[piece]
+            words = _words(data.take(taken))
+            _hash_block(words, data.lengths[taken], targets[taken], hashes[piece])
     return hashes
 
 
@@ -131,36 +130,49 @@ def _hash_block(words, lengths, targets, out):
         out[i] = state
 
 
-def _group(data, targets, rows, hashes):
+def _group(data, targets, rows):
     """Bring identical rows together.
 
-    Takes rows sorted by hash, and returns them with ties sorted by content, and the
-    mask of those that differ from the row before.
+    Returns the rows sorted by hash, those of one hash by content, and the mask of
+    those that differ from the row before.
     """
+    hashes = _hash_samples(data, targets, rows)
+    order = np.argsort(hashes, kind="stable")  # stable: the first row leads its group
+    rows = rows[order]
+    del order
+    hashes.sort()
     ties = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1
-    identical = _identical(data, targets, rows[ties - 1], rows[ties])
+    identical = _same_as_before(data, targets, rows, ties)
     if not identical.all():
-        rows = rows.copy()
         for collision in np.unique(hashes[ties[~identical]]):
             start = np.searchsorted(hashes, collision, side="left")
             stop = np.searchsorted(hashes, collision, side="right")
             rows[start:stop] = _sort_by_content(data, targets, rows[start:stop])
-        identical = _identical(data, targets, rows[ties - 1], rows[ties])
+        identical = _same_as_before(data, targets, rows, ties)
     is_first = np.ones(len(rows), dtype=bool)
     is_first[ties[identical]] = False
     return rows, is_first
 
 
+def _same_as_before(data, targets, rows, places):
+    """Tell for each of these places in rows whether the row before is identical."""
+    identical = np.empty(len(places), dtype=bool)
+    for piece in row_blocks(data, rows[places]):
+        right = places[piece]
+        identical[piece] = _identical(data, targets, rows[right - 1], rows[right])
+    return identical
+
+
 def _identical(data, targets, left, right):
     """Tell for each pair of rows whether length, targets and values are the same."""
-    identical = np.array(data.lengths[left] == data.lengths[right])
+    lengths = data.lengths[left]
+    identical = np.array(lengths == data.lengths[right])
     identical &= (targets[left] == targets[right]).all(axis=1)
-    candidates = np.flatnonzero(identical)
-    lengths = data.lengths[left[candidates]]
-    for piece in row_blocks(data, left[candidates]):
-        pairs = candidates[piece]
+    pairs = np.flatnonzero(identical)
+    if len(pairs):
         equal = _words(data.take(left[pairs])) == _words(data.take(right[pairs]))
-        starts = np.cumsum(lengths[piece]) - lengths[piece]
+        lengths = lengths[pairs]
+        starts = np.cumsum(lengths) - lengths
         identical[pairs] = np.logical_and.reduceat(equal.all(axis=1), starts)
     return identical
 
@@ -181,8 +193,6 @@ def _sort_by_content(data, targets, rows):
 
 def _sum_groups(weights, firsts):
     """Sum the weights of each group, correctly rounded, whatever their order."""
-    if len(firsts) == len(weights):
-        return weights
     sizes = np.diff(np.append(firsts, len(weights)))
     lowest = np.minimum.reduceat(weights, firsts)
     # A product is correctly rounded, and so is fsum: both give the same.

@@ -5,7 +5,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import (
     check_classification_targets,
@@ -16,9 +15,17 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from skrnn._base import BaseRNN
 from skrnn._constraints import CONSTRAINTS
+from skrnn._deferred import losses
 from skrnn._samples import Validation, class_weights
 from skrnn.callbacks import with_callbacks
-from skrnn.losses import CLASSIFICATION_LOSSES
+
+PART = 2**16  # samples whose predictions are worked on together
+
+
+def _by_parts(function, raw):
+    """Return ``function(raw)``, of a function that maps each row by itself."""
+    starts = range(0, len(raw), PART)
+    return np.concatenate([function(raw[i : i + PART]) for i in starts])
 
 
 class RNNClassifier(ClassifierMixin, BaseRNN):
@@ -199,7 +206,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     _parameter_constraints: dict = {
         **CONSTRAINTS,
-        "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
+        "loss": [StrOptions({"log_loss", "squared_error"})],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
@@ -377,10 +384,13 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; for several labels that of each label.
         """
-        raw = self._checked_raw(X)
-        p = self._from_raw(raw)
-        p = np.hstack([1.0 - p, p]) if self._kind == "binary" else p
-        return p.astype(raw.dtype)
+
+        def probabilities(raw):
+            p = self._from_raw(raw)
+            p = np.hstack([1.0 - p, p]) if self._kind == "binary" else p
+            return p.astype(raw.dtype)
+
+        return _by_parts(probabilities, self._checked_raw(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of `predict_proba`.
@@ -395,8 +405,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
+        p = self.predict_proba(X)
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            return np.log(p, out=p)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the log-odds, or for several classes unnormalized log-probabilities.
@@ -428,10 +439,14 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Classes; for several labels a 1 for each with a probability above a half.
         """
-        chosen = self._choose(self._from_raw(self._checked_raw(X)))
-        if self._kind == "multilabel":
-            return chosen.astype(int)
-        return self.classes_[chosen[:, 0]]
+
+        def classes(raw):
+            chosen = self._choose(self._from_raw(raw))
+            if self._kind == "multilabel":
+                return chosen.astype(int)
+            return self.classes_[chosen[:, 0]]
+
+        return _by_parts(classes, self._checked_raw(X))
 
     # --- what BaseRNN asks for ------------------------------------------------------
 
@@ -484,14 +499,14 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     def _loss(self):
         (name,) = self._objective
         kind = "multiclass" if self._kind == "multiclass" else "binary"
-        return CLASSIFICATION_LOSSES[name][kind], np.zeros(1)
+        return losses.CLASSIFICATION_LOSSES[name][kind], np.zeros(1)
 
     def _n_raw_outputs(self):
         return self.n_outputs_
 
     def _class_weights(self, targets, sample_weight):
         if self.class_weight is None:
-            return 1.0
+            return None
         if self._kind != "multilabel":
             return class_weights(
                 self.class_weight, self.classes_, targets[:, 0], sample_weight
@@ -521,6 +536,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         return (probabilities > 0.5).astype(np.intp)
 
     def _score_encoded(self, targets, probabilities, sample_weight):
+        # imported here: a tenth of a second that few need
+        from sklearn.metrics import accuracy_score
+
         chosen = self._choose(probabilities)
         return accuracy_score(
             targets.astype(np.intp), chosen, sample_weight=sample_weight

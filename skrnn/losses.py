@@ -2,11 +2,11 @@
 
 A loss is a jitted function over one shard,
 
-``loss(raw, d_raw, target, weight, scale, levels)``
+``loss(raw, d_raw, target, weight, levels)``
 
 with `raw` and its gradient `d_raw` of shape (1, rows, lanes), `target` likewise and
 `weight` (1, 1, lanes), 0 in a lane without a sequence. It returns the sum over the
-lanes of weight times loss, and writes the gradient of that sum times `scale`.
+lanes of weight times loss, and writes the gradient of that sum.
 `levels` holds the parameters of the loss: the quantile levels, or huber's delta.
 
 Values follow scikit-learn's: half the squared error, the mean over several outputs,
@@ -23,7 +23,7 @@ from skrnn._jit import inner, kernel
 
 
 @kernel
-def squared_error(raw, d_raw, target, weight, scale, levels):
+def squared_error(raw, d_raw, target, weight, levels):
     """``(raw - y)^2 / 2``."""
     n = target.shape[1]
     value = 0.0
@@ -32,12 +32,12 @@ def squared_error(raw, d_raw, target, weight, scale, levels):
             w = weight[0, 0, lane] / n
             error = raw[0, k, lane] - target[0, k, lane]
             value += 0.5 * w * error * error
-            d_raw[0, k, lane] = scale * w * error
+            d_raw[0, k, lane] = w * error
     return value
 
 
 @kernel
-def absolute_error(raw, d_raw, target, weight, scale, levels):
+def absolute_error(raw, d_raw, target, weight, levels):
     """``|raw - y|``."""
     n = target.shape[1]
     value = 0.0
@@ -46,12 +46,12 @@ def absolute_error(raw, d_raw, target, weight, scale, levels):
             w = weight[0, 0, lane] / n
             error = raw[0, k, lane] - target[0, k, lane]
             value += w * abs(error)
-            d_raw[0, k, lane] = scale * w * np.sign(error)
+            d_raw[0, k, lane] = w * np.sign(error)
     return value
 
 
 @kernel
-def huber(raw, d_raw, target, weight, scale, levels):
+def huber(raw, d_raw, target, weight, levels):
     """Squared within delta of the target, linear beyond (Huber 1964)."""
     n = target.shape[1]
     delta = levels[0]
@@ -62,12 +62,12 @@ def huber(raw, d_raw, target, weight, scale, levels):
             error = raw[0, k, lane] - target[0, k, lane]
             clipped = min(max(error, -delta), delta)
             value += w * clipped * (error - 0.5 * clipped)
-            d_raw[0, k, lane] = scale * w * clipped
+            d_raw[0, k, lane] = w * clipped
     return value
 
 
 @kernel
-def quantile(raw, d_raw, target, weight, scale, levels):
+def quantile(raw, d_raw, target, weight, levels):
     """Pinball loss (Koenker and Bassett 1978); a row for each output and level."""
     n, n_levels = target.shape[1], len(levels)
     value = 0.0
@@ -79,12 +79,12 @@ def quantile(raw, d_raw, target, weight, scale, levels):
                 error = target[0, k, lane] - raw[0, row, lane]
                 slope = level if error >= 0.0 else level - 1.0
                 value += w * slope * error
-                d_raw[0, row, lane] = -scale * w * slope
+                d_raw[0, row, lane] = -w * slope
     return value
 
 
 @kernel
-def poisson(raw, d_raw, target, weight, scale, levels):
+def poisson(raw, d_raw, target, weight, levels):
     """``exp(raw) - y raw``: half the deviance up to a constant, raw the log mean."""
     n = target.shape[1]
     value = 0.0
@@ -94,14 +94,14 @@ def poisson(raw, d_raw, target, weight, scale, levels):
             if w > 0.0:
                 mean = math.exp(raw[0, k, lane])
                 value += w * (mean - target[0, k, lane] * raw[0, k, lane])
-                d_raw[0, k, lane] = scale * w * (mean - target[0, k, lane])
+                d_raw[0, k, lane] = w * (mean - target[0, k, lane])
             else:
                 d_raw[0, k, lane] = 0.0
     return value
 
 
 @kernel
-def binary_log_loss(raw, d_raw, target, weight, scale, levels):
+def binary_log_loss(raw, d_raw, target, weight, levels):
     """``log(1 + exp(raw)) - y raw`` for each label, raw the log-odds."""
     value = 0.0
     for k in range(target.shape[1]):
@@ -110,7 +110,7 @@ def binary_log_loss(raw, d_raw, target, weight, scale, levels):
             small = math.exp(-abs(z))
             value += w * (max(z, 0.0) + math.log1p(small) - y * z)
             probability = (1.0 if z >= 0.0 else small) / (1.0 + small)
-            d_raw[0, k, lane] = scale * w * (probability - y)
+            d_raw[0, k, lane] = w * (probability - y)
     return value
 
 
@@ -132,7 +132,7 @@ def _softmax_into(probabilities, raw, lane):
 
 
 @kernel
-def multiclass_log_loss(raw, d_raw, target, weight, scale, levels):
+def multiclass_log_loss(raw, d_raw, target, weight, levels):
     """``log(sum exp(raw)) - raw[y]``, y the number of the class."""
     value = 0.0
     for lane in range(weight.shape[2]):
@@ -141,12 +141,12 @@ def multiclass_log_loss(raw, d_raw, target, weight, scale, levels):
         value += w * (log_denominator - raw[0, y, lane])
         d_raw[0, y, lane] -= 1.0
         for k in range(raw.shape[1]):
-            d_raw[0, k, lane] *= scale * w
+            d_raw[0, k, lane] *= w
     return value
 
 
 @kernel
-def binary_squared_error(raw, d_raw, target, weight, scale, levels):
+def binary_squared_error(raw, d_raw, target, weight, levels):
     """``(p - y)^2 / 2`` with p the logistic function of raw; the mean over labels."""
     n = target.shape[1]
     value = 0.0
@@ -156,12 +156,12 @@ def binary_squared_error(raw, d_raw, target, weight, scale, levels):
             p = 0.5 + 0.5 * math.tanh(0.5 * raw[0, k, lane])
             error = p - target[0, k, lane]
             value += 0.5 * w * error * error
-            d_raw[0, k, lane] = scale * w * error * p * (1.0 - p)
+            d_raw[0, k, lane] = w * error * p * (1.0 - p)
     return value
 
 
 @kernel
-def multiclass_squared_error(raw, d_raw, target, weight, scale, levels):
+def multiclass_squared_error(raw, d_raw, target, weight, levels):
     """Half the mean over the classes of ``(p - [k = y])^2``, p the softmax of raw."""
     n = raw.shape[1]
     value = 0.0
@@ -177,7 +177,7 @@ def multiclass_squared_error(raw, d_raw, target, weight, scale, levels):
         for k in range(n):
             p = d_raw[0, k, lane]
             error = p - (1.0 if k == y else 0.0)
-            d_raw[0, k, lane] = scale * w * p * (error - mean_error)
+            d_raw[0, k, lane] = w * p * (error - mean_error)
     return value
 
 

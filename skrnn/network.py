@@ -8,9 +8,10 @@ import numpy as np
 from skrnn._jit import kernel
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
-from skrnn.layers import Dense, LastStep, RecurrentLayer, Shard, rows_of
-from skrnn.parameters import ParameterLayout
-from skrnn.simd import lane_count
+from skrnn.lanes import by_lane
+from skrnn.layers import Dense, LastStep, RecurrentLayer, Shard
+from skrnn.parameters import ParameterLayout, aligned_zeros
+from skrnn.recording import Recording, run
 
 
 class Network:
@@ -82,38 +83,41 @@ class PackedParameters:
     network : Network
     parameters : ndarray of shape (n_parameters,)
         The flat vector; call `refresh` after a change.
+    lanes : SamplesInLanes or UnitsInLanes
     training : bool
         Whether a backward pass is to be possible.
     """
 
-    def __init__(self, network, parameters, training):
-        self.training = training
-        views = network.parameters_of_layers(parameters)
-        self._layers = [
-            (layer, layer.allocate_packed(parameters.dtype, training), view)
-            for layer, view in zip(network.layers.values(), views, strict=True)
+    def __init__(self, network, parameters, lanes, training):
+        self.parameters = parameters
+        self.lanes = lanes
+        self.calls = Recording()
+        layers, views = (
+            network.layers.values(),
+            network.parameters_of_layers(parameters),
+        )
+        self.of_layers = [
+            layer.pack(self.calls, view, lanes, training)
+            for layer, view in zip(layers, views, strict=True)
         ]
-        self.packed = [packed for _, packed, _ in self._layers]
+        self._program = self.calls.program()
         self.refresh()
 
     def refresh(self):
         """Pack the parameters as they are now."""
-        for layer, packed, view in self._layers:
-            layer.pack(packed, view, self.training)
+        run(self._program)
 
 
 @dataclass
-class Batch:
-    """Some samples, ready to be loaded into lanes.
+class Samples:
+    """Some samples, one after the other, ready to be loaded into lanes.
 
     Attributes
     ----------
     values : ndarray of shape (n_steps_total, n_channels)
-        Steps of the samples, one sample after the other, longest first.
+        The steps of all samples.
     starts, lengths : ndarray of shape (n_samples,)
         Where each begins and how many steps it has.
-    mean, inverse_scale : ndarray of shape (n_channels,)
-        Each channel is standardized as ``(value - mean) * inverse_scale``.
     targets : ndarray of shape (n_samples, n_targets)
     weights : ndarray of shape (n_samples,)
     """
@@ -121,125 +125,158 @@ class Batch:
     values: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
-    mean: np.ndarray
-    inverse_scale: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
 
     @classmethod
-    def take(cls, data, rows, mean, inverse_scale, targets=None, weights=None):
-        """Gather the rows of a data set and return ``(batch, rows as ordered)``."""
+    def take(cls, data, rows, dtype, targets=None, weights=None):
+        """Gather the rows of a data set."""
         lengths = data.lengths[rows]
-        if len(rows) and (lengths != lengths[0]).any():
-            order = np.argsort(-lengths, kind="stable")
-            rows, lengths = rows[order], lengths[order]
         starts = np.cumsum(lengths) - lengths
-        if targets is None:
-            targets = np.zeros((len(rows), 1), mean.dtype)
-            weights = np.zeros(len(rows))
-        else:
-            targets, weights = targets[rows], weights[rows]
         values = data.take(rows)
-        if values.dtype != mean.dtype:
-            if np.abs(values).max() > np.finfo(mean.dtype).max:
+        if values.dtype != dtype:
+            if np.abs(values).max() > np.finfo(dtype).max:
                 raise ValueError(
-                    f"X has values too large for {mean.dtype}, which the network was "
+                    f"X has values too large for {dtype}, which the network was "
                     "fitted with."
                 )
-            values = values.astype(mean.dtype)
-        batch = cls(values, starts, lengths, mean, inverse_scale, targets, weights)
-        return batch, rows
+            values = values.astype(dtype)
+        if targets is not None:
+            targets, weights = targets[rows], weights[rows]
+        return cls(values, starts, lengths, targets, weights)
 
 
 class Workspace:
-    """The buffers of one thread: those of every layer, for one shard at a time."""
+    """The buffers of one thread: those of every layer, for one shard at a time.
 
-    def __init__(self, network, n_steps, n_targets, dtype, training):
-        self.inputs = rows_of(n_steps, network.n_inputs, dtype)
-        self.target = rows_of(1, n_targets, dtype)
-        # float64: tiny and huge weights are fine, only their ratios matter
-        self.weight = np.zeros((1, 1, lane_count(dtype)))
-        self.lengths = np.zeros(lane_count(dtype), np.int64)
+    Parameters
+    ----------
+    network : Network
+    packed : PackedParameters
+    n_steps : int
+        The steps that the buffers take.
+    training : bool
+        Whether there is to be a backward pass.
+
+    Attributes
+    ----------
+    x : ndarray of shape (n_steps, rows, lanes)
+        The inputs, which `load` fills, and `shard` with them.
+    raw : ndarray of shape (1, rows, lanes)
+        The raw predictions, which running `program` fills.
+    """
+
+    def __init__(self, network, packed, n_steps, training):
+        lanes = packed.lanes
+        self.shard = Shard(np.zeros(lanes.n_samples, np.int64), np.zeros(2, np.int64))
         layers = network.layers.values()
-        self.buffers = [layer.allocate(n_steps, dtype, training) for layer in layers]
-        below = [self.inputs, *(buffers.output for buffers in self.buffers)]
-        d_below = [None, *(buffers.d_output for buffers in self.buffers)]
+        buffers = [layer.allocate(n_steps, lanes, training) for layer in layers]
+        below = [lanes.rows(n_steps, network.n_inputs), *(b.output for b in buffers)]
+        d_below = [None, *(b.d_output for b in buffers)]
         self._stack = list(
-            zip(layers, self.buffers, below[:-1], d_below[:-1], strict=True)
+            zip(
+                layers, packed.of_layers, below[:-1], buffers, d_below[:-1], strict=True
+            )
         )
-        self.raw = self.buffers[-1].output
-        self.d_raw = self.buffers[-1].d_output
+        self.x, self.raw = by_lane(below[0]), by_lane(below[-1])
+        self._calls = Recording()
+        for layer, weights, x, own, _ in self._stack:
+            layer.forward(self._calls, weights, x, own, self.shard)
 
-    def load(self, batch, first):
-        """Bring the samples of a batch from `first` on into the lanes."""
-        n_samples = min(len(batch.lengths) - first, len(self.lengths))
-        _load(
-            batch.values,
-            batch.starts,
-            batch.lengths,
-            batch.mean,
-            batch.inverse_scale,
-            batch.targets,
-            batch.weights,
-            first,
-            n_samples,
-            self.inputs,
-            self.target,
-            self.weight,
-            self.lengths,
-        )
-        longest = int(batch.lengths[first])
-        shortest = int(batch.lengths[first + n_samples - 1])
-        some_end_early = shortest != longest or n_samples < len(self.lengths)
-        return Shard(self.lengths, longest, n_samples, some_end_early)
 
-    def forward(self, packed, shard):
-        """Fill `raw`, of shape (1, rows, lanes)."""
-        for (layer, buffers, x, _), weights in zip(self._stack, packed, strict=True):
-            layer.forward(weights, x, buffers, shard)
+class PredictionWorkspace(Workspace):
+    """What predicts; sequences may have more steps than the buffers take.
 
-    def backward(self, packed, gradients, shard):
-        """Add to the gradients what follows from `d_raw`."""
-        stack = zip(
-            reversed(self._stack), reversed(packed), reversed(gradients), strict=True
-        )
-        for (layer, buffers, x, d_x), weights, gradient in stack:
-            layer.backward(weights, x, buffers, gradient, d_x, shard)
+    Attributes
+    ----------
+    reset, carry : ndarray
+        Programs to run before a shard, and between two pieces of its steps.
+    """
+
+    def __init__(self, network, packed, n_steps):
+        super().__init__(network, packed, n_steps, training=False)
+        self._reset_calls, self._carry_calls = Recording(), Recording()
+        for layer, _, _, buffers, _ in self._stack:
+            layer.reset(self._reset_calls, buffers)
+            layer.carry(self._carry_calls, buffers, self.shard)
+        self.program = self._calls.program()
+        self.reset = self._reset_calls.program()
+        self.carry = self._carry_calls.program()
+
+
+class TrainingWorkspace(Workspace):
+    """What learns.
+
+    Parameters
+    ----------
+    network : Network
+    packed : PackedParameters
+    n_steps, n_targets : int
+        The steps that the buffers take, and the targets of a sample.
+    loss : callable
+        A function of `skrnn.losses`.
+    levels : ndarray
+        Parameters of the loss.
+
+    Attributes
+    ----------
+    target, weight : ndarray of shape (1, rows, lanes)
+        What `load_targets` fills.
+    gradient : ndarray of shape (n_parameters,)
+        To which running `program` adds; it returns the loss.
+    """
+
+    def __init__(self, network, packed, n_steps, n_targets, loss, levels):
+        super().__init__(network, packed, n_steps, training=True)
+        lanes = packed.lanes
+        self.target = aligned_zeros((1, n_targets, lanes.n_samples), lanes.dtype)
+        # float64: tiny and huge weights are fine, only their ratios matter
+        self.weight = np.zeros((1, 1, lanes.n_samples))
+        self.gradient = aligned_zeros((network.layout.size,), lanes.dtype)
+        d_raw = by_lane(self._stack[-1][3].d_output)
+        self._calls.add(loss, self.raw, d_raw, self.target, self.weight, levels)
+        gradients = network.parameters_of_layers(self.gradient)
+        for (layer, weights, x, buffers, d_x), gradient in zip(
+            reversed(self._stack), reversed(gradients), strict=True
+        ):
+            layer.backward(self._calls, weights, x, buffers, gradient, d_x, self.shard)
+        self.program = self._calls.program()
 
 
 @kernel
-def _load(
-    values,
-    starts,
-    all_lengths,
-    mean,
-    inverse_scale,
-    targets,
-    weights,
-    first,
-    n_samples,
-    inputs,
-    target,
-    weight,
-    lengths,
-):
-    n_steps = all_lengths[first]
-    for lane in range(len(lengths)):
-        n, start = 0, 0
-        weight[0, 0, lane] = 0.0
+def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_steps):
+    """Bring the samples from `first` to `last` into the lanes of x, standardized.
+
+    Their first ``n_steps[1]`` steps are left out, and what x has no room for. `held`
+    gets the steps that each sample has left, and ``n_steps[0]`` how many of them there
+    are in x. A lane without a sample has 0 left, one whose sample has ended before, -1.
+    """
+    done = n_steps[1]
+    longest = 0
+    for i in range(first, last):
+        longest = max(longest, lengths[i])
+    n_steps[0] = min(longest - done, len(x))
+    for lane in range(len(held)):
+        i = first + lane
+        left = lengths[i] - done if i < last else 0
+        if left <= 0 and done > 0:
+            left = -1
+        held[lane] = left
+        n = max(min(left, n_steps[0]), 0)
+        start = starts[i] + done if n > 0 else 0
+        for f in range(len(mean)):
+            shift, scale = mean[f], inverse_scale[f]
+            for t in range(n):
+                x[t, f, lane] = (values[start + t, f] - shift) * scale
+            for t in range(n, n_steps[0]):
+                x[t, f, lane] = 0.0
+
+
+@kernel
+def load_targets(targets, weights, scale, first, last, target, weight):
+    """Bring targets, and weights times `scale`, into the lanes of the samples."""
+    for lane in range(weight.shape[2]):
+        i = first + lane
+        weight[0, 0, lane] = weights[i] * scale if i < last else 0.0
         for k in range(target.shape[1]):
-            target[0, k, lane] = 0.0
-        if lane < n_samples:
-            sample = first + lane
-            n, start = all_lengths[sample], starts[sample]
-            weight[0, 0, lane] = weights[sample]
-            for k in range(target.shape[1]):
-                target[0, k, lane] = targets[sample, k]
-        lengths[lane] = n
-        for t in range(n):
-            for f in range(len(mean)):
-                value = (values[start + t, f] - mean[f]) * inverse_scale[f]
-                inputs[t, f, lane] = value
-        for t in range(n, n_steps):
-            for f in range(len(mean)):
-                inputs[t, f, lane] = 0.0
+            target[0, k, lane] = targets[i, k] if i < last else 0.0

@@ -1,8 +1,9 @@
 """Optimizers: one pass over the flat vectors of parameters, gradient and moments.
 
-Each is a jitted function ``update(parameters, gradient, first, second, decayed, t,
+Each is a jitted function ``update(parameters, gradient, first, second, decayed, count,
 rates)``: `first` and `second` are its moments, `decayed` is 1 where weight decay
-applies, t counts updates from 1, and `rates` are the numbers that `Optimizer` lists.
+applies, ``count[0]`` is the number of updates before this one, which it raises, and
+`rates` holds the learning rate and the numbers that `SOLVERS` lists.
 """
 
 import math
@@ -15,21 +16,24 @@ from skrnn.parameters import aligned_copy, aligned_zeros
 
 
 @kernel
-def combine(slots, n_slots, parameters, penalized, penalty, max_norm, gradient):
-    """Sum the slots in order, add the L2 penalty, clip.
+def combine(slots, n_slots, parameters, penalized, limits, gradient, found):
+    """Sum the first `n_slots[0]` slots in order, add the L2 penalty, clip.
 
-    `penalty` times the parameters is added where `penalized` is 1. A `max_norm` of 0
-    leaves the gradient as it is. Returns the norm before clipping and the penalty.
+    `limits` holds the penalty, times which the parameters are added where `penalized`
+    is 1, and the largest norm, 0 for none. `found` gets the norm before clipping and
+    the loss that the penalty adds: NaN if the norm is not finite.
     """
+    penalty, max_norm = limits[0], limits[1]
+    factor = gradient.dtype.type(penalty)
     for i in range(len(gradient)):
         gradient[i] = slots[0, i]
-    for s in range(1, n_slots):
+    for s in range(1, n_slots[0]):
         for i in range(len(gradient)):
             gradient[i] += slots[s, i]
     squares = weight_squares = 0.0
     for i in range(len(gradient)):
         weight = penalized[i] * parameters[i]
-        g = gradient[i] + penalty * weight
+        g = gradient[i] + factor * weight
         gradient[i] = g
         weight_squares += np.float64(weight) * np.float64(weight)
         squares += np.float64(g) * np.float64(g)
@@ -38,17 +42,21 @@ def combine(slots, n_slots, parameters, penalized, penalty, max_norm, gradient):
         factor = gradient.dtype.type(max_norm / norm)
         for i in range(len(gradient)):
             gradient[i] *= factor
-    return norm, 0.5 * penalty * weight_squares
+    found[0] = norm
+    found[1] = 0.5 * penalty * weight_squares if math.isfinite(norm) else math.nan
 
 
 @kernel
-def adam(parameters, gradient, first, second, decayed, t, rates):
+def adam(parameters, gradient, first, second, decayed, count, rates):
     """Adam (Kingma and Ba 2015, algorithm 1), with decoupled weight decay.
 
     The decay (AdamW, Loshchilov and Hutter 2019) is 0 for plain Adam.
     """
     number = parameters.dtype.type
-    learning_rate, beta_1, beta_2, epsilon, decay = rates
+    count[0] += 1
+    t = count[0]
+    learning_rate, beta_1, beta_2 = rates[0], rates[1], rates[2]
+    epsilon, decay = rates[3], rates[4]
     step = number(learning_rate / (1.0 - beta_1**t))
     correction = number(1.0 / math.sqrt(1.0 - beta_2**t))
     b1, b2, eps = number(beta_1), number(beta_2), number(epsilon)
@@ -66,10 +74,11 @@ def adam(parameters, gradient, first, second, decayed, t, rates):
 
 
 @kernel
-def rmsprop(parameters, gradient, first, second, decayed, t, rates):
+def rmsprop(parameters, gradient, first, second, decayed, count, rates):
     """RMSprop (Tieleman and Hinton 2012)."""
     number = parameters.dtype.type
-    learning_rate, rho, epsilon = rates
+    count[0] += 1
+    learning_rate, rho, epsilon = rates[0], rates[1], rates[2]
     step, b, c, eps = (
         number(learning_rate),
         number(rho),
@@ -84,10 +93,11 @@ def rmsprop(parameters, gradient, first, second, decayed, t, rates):
 
 
 @kernel
-def sgd(parameters, gradient, first, second, decayed, t, rates):
+def sgd(parameters, gradient, first, second, decayed, count, rates):
     """Gradient descent with momentum, of Nesterov's kind or the classical one."""
     number = parameters.dtype.type
-    learning_rate, momentum, nesterov = rates
+    count[0] += 1
+    learning_rate, momentum, nesterov = rates[0], rates[1], rates[2]
     step, b = number(learning_rate), number(momentum)
     for i in range(len(parameters)):
         v = b * first[i] - step * gradient[i]
@@ -108,55 +118,63 @@ SOLVERS = {
 
 @dataclass
 class Optimizer:
-    """The state of an optimizer: arrays and numbers only.
+    """The state of an optimizer: arrays and a name only.
 
     Parameters
     ----------
     solver : str
         A key of `SOLVERS`.
-    settings : tuple of float
-        The settings that `SOLVERS` lists, in that order.
+    rates : ndarray
+        The learning rate of the next update, and the settings that `SOLVERS` lists.
     first, second, decayed : ndarray of shape (n_parameters,)
         Moments, and where weight decay applies.
-    n_updates : int
-        Updates so far.
+    count : ndarray of shape (1,)
+        The number of updates so far.
     """
 
     solver: str
-    settings: tuple
+    rates: np.ndarray
     first: np.ndarray
     second: np.ndarray
     decayed: np.ndarray
-    n_updates: int = 0
+    count: np.ndarray
 
     @classmethod
     def create(cls, solver, settings, decayed):
         """Return an optimizer before its first update."""
         moments = [aligned_zeros(decayed.shape, decayed.dtype) for _ in range(2)]
-        values = tuple(float(settings[name]) for name in SOLVERS[solver][1])
-        return cls(solver, values, *moments, decayed)
+        rates = [0.0, *(float(settings[name]) for name in SOLVERS[solver][1])]
+        return cls(solver, np.array(rates), *moments, decayed, np.array([0]))
+
+    @property
+    def n_updates(self):
+        """The number of updates so far."""
+        return int(self.count[0])
 
     def copy(self):
-        """Return an optimizer in the same state with moments of its own."""
-        first, second = aligned_copy(self.first), aligned_copy(self.second)
-        return replace(self, first=first, second=second)
+        """Return an optimizer in the same state with arrays of its own."""
+        return replace(
+            self,
+            rates=self.rates.copy(),
+            first=aligned_copy(self.first),
+            second=aligned_copy(self.second),
+            count=self.count.copy(),
+        )
 
     def restore(self, other):
         """Go back to the state of a copy."""
         self.first[:], self.second[:] = other.first, other.second
-        self.n_updates = other.n_updates
+        self.count[:] = other.count
 
-    def step(self, parameters, gradient, learning_rate):
-        """Update the parameters in place."""
-        self.n_updates += 1
-        update = SOLVERS[self.solver][0]
-        rates = (float(learning_rate), *self.settings)
-        update(
+    def record(self, calls, parameters, gradient):
+        """Record an update of the parameters in place, at the rate in ``rates[0]``."""
+        calls.add(
+            SOLVERS[self.solver][0],
             parameters,
             gradient,
             self.first,
             self.second,
             self.decayed,
-            self.n_updates,
-            rates,
+            self.count,
+            self.rates,
         )

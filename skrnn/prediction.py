@@ -1,14 +1,26 @@
-"""Prediction by chunks of bounded size."""
+"""Prediction by pieces of bounded size."""
 
 import numpy as np
 
+from skrnn._jit import kernel
 from skrnn.blocks import row_blocks
-from skrnn.network import Batch, PackedParameters, Workspace
-from skrnn.simd import lane_count
+from skrnn.lanes import prediction_lanes
+from skrnn.network import PackedParameters, PredictionWorkspace, Samples, load
+from skrnn.parameters import aligned_zeros
+from skrnn.recording import replay
 from skrnn.threads import Threads
 
 # Bound on the inputs that are held at a time.
-CHUNK_BYTES = 2**24
+CHUNK_BYTES = 2**22
+# Steps after which the states move to the front of their buffers: enough that it costs
+# nothing, and so few that the buffers stay small whatever the lengths are.
+CHUNK_STEPS = 128
+# Pieces of work for each thread: enough that all end at about the same time.
+TASKS_PER_THREAD = 4
+
+# Predictors that are kept for the next call, and the parameters of the largest.
+N_KEPT = 8
+MAX_KEPT_PARAMETERS = 2**20
 
 
 def predict_raw(network, parameters, data, mean, inverse_scale, n_threads):
@@ -17,24 +29,147 @@ def predict_raw(network, parameters, data, mean, inverse_scale, n_threads):
     Sequences of similar length go together through the lanes.
     """
     out = np.empty((len(data), network.n_outputs), parameters.dtype)
-    packed = PackedParameters(network, parameters, training=False).packed
-    lanes = lane_count(parameters.dtype)
-    order = np.argsort(-data.lengths, kind="stable")
-    n_steps = int(data.lengths[order[0]])
-
-    def make_workspace():
-        return Workspace(network, n_steps, 1, parameters.dtype, training=False)
-
-    with Threads(n_threads, make_workspace) as threads:
+    lanes = prediction_lanes(parameters.dtype, len(data))
+    order = np.arange(len(data))
+    if len(data) > 1 and (data.lengths != data.lengths[0]).any():
+        order = np.argsort(-data.lengths, kind="stable")
+    predictor = _predictor(network, lanes, int(data.lengths[order[0]]))
+    predictor.update(parameters)
+    with predictor.threads(n_threads) as threads:
         for piece in row_blocks(data, order, CHUNK_BYTES):
-            batch, rows = Batch.take(data, order[piece], mean, inverse_scale)
+            rows = order[piece]
+            samples = Samples.take(data, rows, parameters.dtype)
+            n_shards = -(-len(rows) // lanes.n_samples)
+            shards = np.minimum(lanes.n_samples * np.arange(n_shards + 1), len(rows))
+            n_tasks = min(n_shards, TASKS_PER_THREAD * n_threads)
+            bounds = [n_shards * i // n_tasks for i in range(n_tasks + 1)]
 
-            def run(workspace, first, batch=batch, rows=rows):
-                shard = workspace.load(batch, first)
-                workspace.forward(packed, shard)
-                raw = workspace.raw[0, :, : shard.n_samples]
-                out[rows[first : first + shard.n_samples]] = raw.T
+            def predict(
+                workspace,
+                i,
+                samples=samples,
+                rows=rows,
+                shards=shards,
+                bounds=bounds,
+            ):
+                _predict_shards(
+                    workspace.reset,
+                    workspace.program,
+                    workspace.carry,
+                    samples.values,
+                    samples.starts,
+                    samples.lengths,
+                    mean,
+                    inverse_scale,
+                    shards,
+                    bounds[i],
+                    bounds[i + 1],
+                    workspace.x,
+                    workspace.shard.lengths,
+                    workspace.shard.n_steps,
+                    workspace.raw,
+                    rows,
+                    out,
+                )
 
-            firsts = range(0, len(rows), lanes)
-            threads.map(run, firsts, network.flops(int(batch.lengths.sum())))
+            threads.map(predict, range(n_tasks), network.flops(len(samples.values)))
+    _keep(predictor)
     return out
+
+
+@kernel
+def _predict_shards(
+    reset,
+    program,
+    carry,
+    values,
+    starts,
+    lengths,
+    mean,
+    inverse_scale,
+    shards,
+    first,
+    last,
+    x,
+    held,
+    n_steps,
+    raw,
+    rows,
+    out,
+):
+    """Write the raw predictions of some shards to the rows of `out`."""
+    for s in range(first, last):
+        begin, end = shards[s], shards[s + 1]
+        longest = 0
+        for i in range(begin, end):
+            longest = max(longest, lengths[i])
+        replay(reset)
+        n_steps[1] = 0
+        while n_steps[1] < longest:
+            if n_steps[1] > 0:
+                replay(carry)
+            load(
+                values,
+                starts,
+                lengths,
+                mean,
+                inverse_scale,
+                begin,
+                end,
+                x,
+                held,
+                n_steps,
+            )
+            replay(program)
+            n_steps[1] += n_steps[0]
+        for i in range(begin, end):
+            for k in range(out.shape[1]):
+                out[rows[i], k] = raw[0, k, i - begin]
+
+
+class _Predictor:
+    """The packed parameters of a network, and the workspaces that predict with them."""
+
+    def __init__(self, network, lanes, n_steps):
+        self.key = network, lanes
+        self.network = network
+        self.n_steps = n_steps
+        self._parameters = aligned_zeros((network.layout.size,), lanes.dtype)
+        self._packed = PackedParameters(network, self._parameters, lanes, False)
+        self._threads = Threads(1, self._new_workspace)
+
+    def update(self, parameters):
+        """Use these parameters from now on."""
+        if not np.array_equal(parameters, self._parameters):
+            self._parameters[:] = parameters
+            self._packed.refresh()
+
+    def threads(self, n_threads):
+        """Return the `Threads` of the workspaces."""
+        self._threads.n_threads = n_threads
+        return self._threads
+
+    def _new_workspace(self):
+        return PredictionWorkspace(self.network, self._packed, self.n_steps)
+
+
+# Predictors of the last calls while nobody uses them. No lock: each operation on a dict
+# is atomic, and a process that forks may not leave one locked.
+_kept: dict = {}
+
+
+def _predictor(network, lanes, longest):
+    """Return one for sequences of at most so many steps, kept or new."""
+    n_steps = min(longest, CHUNK_STEPS)
+    predictor = _kept.pop((network, lanes), None)
+    if predictor is None or predictor.n_steps < n_steps:
+        return _Predictor(network, lanes, n_steps)
+    return predictor
+
+
+def _keep(predictor):
+    """Keep a predictor for the next call: making it takes longer than predicting."""
+    if predictor.network.layout.size <= MAX_KEPT_PARAMETERS:
+        _kept[predictor.key] = predictor
+        for oldest in list(_kept)[:-N_KEPT]:
+            _kept.pop(oldest, None)

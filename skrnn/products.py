@@ -1,64 +1,29 @@
-"""The matrix products of the network, on (time, rows, lanes) buffers.
+"""The matrix products of the network, on buffers of SIMD values.
 
 Weights enter packed: their columns, which become the rows of the result, are cut into
 blocks, and each block lies contiguous in the order in which a product reads it.
 """
 
 from skrnn._jit import ZERO, inner, kernel
-from skrnn.simd import get, put, total
+from skrnn.parameters import aligned_zeros
+from skrnn.simd import get, lane_count, lanes_of, put
 from skrnn.tiles import (
     EIGHT,
     FOUR,
-    LARGEST,
     ONE,
-    add_outer_sums,
+    PANEL_BLOCK,
+    add_products,
+    largest_block,
     load_block,
     multiply_add,
-    splat_block,
+    start_block,
     store_block,
+    transpose_tile,
 )
 
-BLOCK_SIZES = (len(LARGEST), 8, 4, 1)
-
-# `add_weight_gradient` works on so many steps and rows of each operand at a time: what
-# a tile reads again then still lies in the first- and second-level cache.
-STEPS_AT_ONCE = 64
-ROWS_AT_ONCE = 64
-
-
-@kernel
-def pack(weights, boundaries, packed):
-    """Cut the columns of `weights` (terms, outputs) into blocks.
-
-    No block crosses one of the `boundaries`, which begin with 0 and end with the
-    number of columns. The block of n columns from c on fills ``packed[c * terms:]``,
-    term by term with their n weights side by side.
-    """
-    n_terms = weights.shape[0]
-    at = 0
-    for i in range(len(boundaries) - 1):
-        column, last = boundaries[i], boundaries[i + 1]
-        for n in BLOCK_SIZES:
-            while last - column >= n:
-                for j in range(n_terms):
-                    for r in range(n):
-                        packed[at] = weights[j, column + r]
-                        at += 1
-                column += n
-
-
-@kernel
-def pack_transposed(weights, packed):
-    """Do as `pack` with the rows of `weights`, of shape (outputs, terms)."""
-    n_outputs, n_terms = weights.shape
-    row, at = 0, 0
-    for n in BLOCK_SIZES:
-        while n_outputs - row >= n:
-            for j in range(n_terms):
-                for r in range(n):
-                    packed[at] = weights[row + r, j]
-                    at += 1
-            row += n
+# Rows of a panel: sequences times steps of which `add_gradients` sums products at a
+# time. What they are made of then stays in the second-level cache.
+PANEL_ROWS = 512
 
 
 @inner
@@ -67,7 +32,7 @@ def _affine_blocks(
 ):
     n = len(block)
     while last - first >= n:
-        sums = splat_block(block, bias, first)
+        sums = start_block(block, bias, first, out)
         sums = multiply_add(sums, w, (first - origin) * n_x, x, x_t, 0, n_x)
         sums = multiply_add(sums, v, first * n_h, h, h_t, 0, n_h)
         store_block(out, t, first, sums)
@@ -80,10 +45,24 @@ def affine(first, last, origin, out, t, bias, w, x, x_t, n_x, v, h, h_t, n_h):
     """``out[t] = bias + W x[x_t] + V h[h_t]`` for the rows from `first` to `last`.
 
     `w` and `v` are packed, the columns of `w` counted from `origin`. `n_x` and `n_h`
-    are the numbers of terms; with 0 that product is left out.
+    are the numbers of rows of x and h; with 0 that product is left out.
     """
     first = _affine_blocks(
-        LARGEST, first, last, origin, out, t, bias, w, x, x_t, n_x, v, h, h_t, n_h
+        largest_block(out),
+        first,
+        last,
+        origin,
+        out,
+        t,
+        bias,
+        w,
+        x,
+        x_t,
+        n_x,
+        v,
+        h,
+        h_t,
+        n_h,
     )
     first = _affine_blocks(
         EIGHT, first, last, origin, out, t, bias, w, x, x_t, n_x, v, h, h_t, n_h
@@ -110,9 +89,8 @@ def _accumulate_blocks(block, first, last, out, t, w, x, x_t, x_first, n_terms):
 @kernel
 def accumulate(n_rows, out, t, w, x, x_t, x_first, n_terms):
     """``out[t] += W x[x_t]`` for packed weights and the rows of x from `x_first` on."""
-    first = ZERO
     first = _accumulate_blocks(
-        LARGEST, first, n_rows, out, t, w, x, x_t, x_first, n_terms
+        largest_block(out), ZERO, n_rows, out, t, w, x, x_t, x_first, n_terms
     )
     first = _accumulate_blocks(
         EIGHT, first, n_rows, out, t, w, x, x_t, x_first, n_terms
@@ -121,50 +99,150 @@ def accumulate(n_rows, out, t, w, x, x_t, x_first, n_terms):
     first = _accumulate_blocks(ONE, first, n_rows, out, t, w, x, x_t, x_first, n_terms)
 
 
+# --- gradients of weights: products summed over steps and sequences -------------------
+
+
 @inner
-def _add_outer_tiles(target, i0, i1, j0, j1, x, x_t, z, z_t, z_first, n_steps):
-    i_tiled = i0 + (i1 - i0) // 4 * 4
-    j_tiled = j0 + (j1 - j0) // 4 * 4
-    for j in range(j0, j_tiled, 4):
-        k = z_first + j
-        for i in range(i0, i_tiled, 4):
-            add_outer_sums(target, i, j, FOUR, x, x_t, i, FOUR, z, z_t, k, n_steps)
-        for i in range(i_tiled, i1):
-            add_outer_sums(target, i, j, ONE, x, x_t, i, FOUR, z, z_t, k, n_steps)
-    for j in range(j_tiled, j1):
-        k = z_first + j
-        for i in range(i0, i_tiled, 4):
-            add_outer_sums(target, i, j, FOUR, x, x_t, i, ONE, z, z_t, k, n_steps)
-        for i in range(i_tiled, i1):
-            add_outer_sums(target, i, j, ONE, x, x_t, i, ONE, z, z_t, k, n_steps)
+def _fill_panel(panel, z, t, first, n_steps):
+    n = panel.shape[1] // 2
+    n_lanes = lanes_of(z)
+    for s in range(n_steps):
+        for lane in range(0, n_lanes, n):
+            k = s * n_lanes + lane
+            transpose_tile(panel, k, ZERO, z, t + s, first, lane)
+            if first + n < z.shape[1]:
+                transpose_tile(panel, k, n, z, t + s, first + n, lane)
+
+
+@inner
+def _add_panel_blocks(block, i, target, column, x, t, panel, n_steps):
+    n = len(block)
+    while target.shape[0] - i >= n:
+        add_products(target, i, column, block, x, t, i, panel, n_steps)
+        i += n
+    return i
+
+
+@inner
+def _add_panel(target, column, x, t, panel, n_steps):
+    """Add to the columns of the target from `column` on, where there are any."""
+    if -panel.shape[1] < column < target.shape[1]:
+        i = _add_panel_blocks(PANEL_BLOCK, ZERO, target, column, x, t, panel, n_steps)
+        i = _add_panel_blocks(FOUR, i, target, column, x, t, panel, n_steps)
+        _add_panel_blocks(ONE, i, target, column, x, t, panel, n_steps)
+
+
+@inner
+def _add_bias(d_bias, column, panel, n_rows):
+    """Add the sums of the panel's columns; its last row is scratch."""
+    scratch = panel.shape[0] - 1
+    for v in range(2):
+        a, b = get(panel, 0, v), get(panel, 1, v)
+        for k in range(2, n_rows, 2):  # two sums at a time: an addition takes a while
+            a, b = a + get(panel, k, v), b + get(panel, k + 1, v)
+        put(panel, scratch, v, a + b)
+    for c in range(min(panel.shape[1], len(d_bias) - column)):
+        d_bias[column + c] += panel[scratch, c]
 
 
 @kernel
-def add_weight_gradient(target, x, z, z_first, n_steps):
-    """``target[i, j] += sum of x[t, i] z[t, z_first + j]`` over steps and lanes."""
-    n_i, n_j = target.shape
-    for t in range(0, n_steps, STEPS_AT_ONCE):
-        steps = min(STEPS_AT_ONCE, n_steps - t)
-        for j in range(0, n_j, ROWS_AT_ONCE):
-            j1 = min(j + ROWS_AT_ONCE, n_j)
-            for i in range(0, n_i, ROWS_AT_ONCE):
-                i1 = min(i + ROWS_AT_ONCE, n_i)
-                _add_outer_tiles(target, i, i1, j, j1, x, t, z, t, z_first, steps)
+def add_gradients(d_input, d_recurrent, d_bias, x, h, z, first, panel, n_steps):
+    """Add to the gradients of weights and bias, with z that of the products' rows.
+
+    ``d_input[i, j] += sum of x[t, i] z[t, first + j]``, ``d_recurrent[i, j] += sum of
+    h[t, i] z[t, j]`` and ``d_bias[j] += sum of z[t, j]`` over the steps and lanes.
+    `panel` is one of `new_panel`.
+    """
+    steps_at_once = max(1, (panel.shape[0] - 1) // lanes_of(z))
+    for t in range(0, n_steps[0], steps_at_once):
+        steps = min(steps_at_once, n_steps[0] - t)
+        for column in range(0, len(d_bias), panel.shape[1]):
+            _fill_panel(panel, z, t, column, steps)
+            _add_panel(d_input, column - first, x, t, panel, steps)
+            _add_panel(d_recurrent, column, h, t, panel, steps)
+            _add_bias(d_bias, column, panel, steps * lanes_of(z))
 
 
-@kernel
-def add_bias_gradient(target, z, n_steps):
-    """``target[j] += sum of z[t, j]`` over steps and lanes."""
-    for j in range(len(target)):
-        sums = get(z, 0, j)
-        for t in range(1, n_steps):
-            sums = sums + get(z, t, j)
-        target[j] += total(sums)
+def new_panel(dtype):
+    """Return scratch for `add_gradients`: rows of two registers' length."""
+    return aligned_zeros((PANEL_ROWS + 1, 2 * lane_count(dtype)), dtype)
+
+
+# --- other sums, and packing ----------------------------------------------------------
 
 
 @kernel
 def clear(rows, n_steps, n_rows):
     """Set the first rows of the first steps to zero."""
-    for t in range(n_steps):
+    for t in range(n_steps[0]):
         for k in range(n_rows):
             put(rows, t, k, 0.0)
+
+
+@kernel
+def pack(weights, boundaries, largest, packed):
+    """Cut the columns of `weights` (terms, outputs) into blocks.
+
+    No block crosses one of the `boundaries`, which begin with 0 and end with the
+    number of columns. The block of n columns from c on fills ``packed[c * terms:]``,
+    term by term with their n weights side by side. `largest` is the size of
+    `tiles.largest_block`.
+    """
+    n_terms = weights.shape[0]
+    at = 0
+    for i in range(len(boundaries) - 1):
+        column, last = boundaries[i], boundaries[i + 1]
+        for n in (largest, 8, 4, 1):
+            while last - column >= n:
+                for j in range(n_terms):
+                    for r in range(n):
+                        packed[at] = weights[j, column + r]
+                        at += 1
+                column += n
+
+
+@kernel
+def pack_transposed(weights, largest, packed):
+    """Do as `pack` with the rows of `weights`, of shape (outputs, terms)."""
+    n_outputs, n_terms = weights.shape
+    row, at = 0, 0
+    for n in (largest, 8, 4, 1):
+        while n_outputs - row >= n:
+            for j in range(n_terms):
+                for r in range(n):
+                    packed[at] = weights[row + r, j]
+                    at += 1
+            row += n
+
+
+@kernel
+def pack_units(weights, n_units, lanes, boundaries, largest, packed):
+    """Do as `pack` where each of so many lanes is a unit.
+
+    The columns are those of blocks of `n_units`; each block is filled up with zeros to
+    whole rows, and so are the terms. `boundaries` count these rows.
+    """
+    n_terms = weights.shape[0]
+    rows_of_block = -(-n_units // lanes)
+    at = 0
+    for i in range(len(boundaries) - 1):
+        row, last = boundaries[i], boundaries[i + 1]
+        for n in (largest, 8, 4, 1):
+            while last - row >= n:
+                for j in range(-(-n_terms // lanes) * lanes):
+                    for r in range(row, row + n):
+                        block, first = divmod(r, rows_of_block)
+                        for unit in range(first * lanes, (first + 1) * lanes):
+                            exists = j < n_terms and unit < n_units
+                            column = block * n_units + unit
+                            packed[at] = weights[j, column] if exists else 0.0
+                            at += 1
+                row += n
+
+
+@kernel
+def spread(numbers, n_units, width, rows):
+    """Put blocks of `n_units` numbers into the only step of `rows`, `width` apart."""
+    for i in range(len(numbers)):
+        block, unit = divmod(i, n_units)
+        rows[0, block * width + unit] = numbers[i]

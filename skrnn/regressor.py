@@ -6,15 +6,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_y, column_or_1d
 
 from skrnn._base import BaseRNN
 from skrnn._constraints import CONSTRAINTS
+from skrnn._deferred import losses
 from skrnn._samples import Validation
 from skrnn.callbacks import with_callbacks
-from skrnn.losses import REGRESSION_LOSSES
 from skrnn.scaling import target_statistics
 from skrnn.sequences.numeric import holds_strings
 
@@ -200,7 +199,11 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     _parameter_constraints: dict = {
         **CONSTRAINTS,
-        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "loss": [
+            StrOptions(
+                {"squared_error", "absolute_error", "huber", "quantile", "poisson"}
+            )
+        ],
         "quantile": ["array-like", Interval(Real, 0, 1, closed="neither")],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
     }
@@ -389,9 +392,10 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     def _encode(self, y, reset):
         # scikit-learn would parse strings, and take dates for nanoseconds
-        if holds_strings(np.asarray(y, dtype=object)):
+        array = np.asarray(y)
+        if array.dtype.kind in "SUT" or holds_strings(array):
             raise ValueError("y must hold numbers, but it holds strings.")
-        if np.asarray(y).dtype.kind in "mM":
+        if array.dtype.kind in "mM":
             raise ValueError("y must hold numbers, but it holds dates or durations.")
         y = _check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
@@ -400,7 +404,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
             self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
             self._y_is_1d = y.ndim == 1
             self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
-        targets = y.astype(np.float64).reshape(len(y), -1)
+        targets = y.astype(np.float64, copy=False).reshape(len(y), -1)
         if targets.shape[1] != self.n_outputs_:
             raise ValueError(
                 f"y has {targets.shape[1]} outputs, expected {self.n_outputs_}."
@@ -427,15 +431,17 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     def _loss(self):
         name, levels, _ = self._objective
-        return REGRESSION_LOSSES[name], np.array(levels)
+        return losses.REGRESSION_LOSSES[name], np.array(levels)
 
     def _n_raw_outputs(self):
         _, levels, _ = self._new_objective()
         return self.n_outputs_ * len(levels)
 
-    def _scale_targets(self, targets, weights):
+    def _scale_targets(self, targets, weights, rows):
         if self.standardize and self.loss != "poisson":
-            self._target_mean, self._target_scale = target_statistics(targets, weights)
+            self._target_mean, self._target_scale = target_statistics(
+                targets, weights, rows
+            )
         else:
             self._target_mean = np.zeros(self.n_outputs_)
             self._target_scale = np.ones(self.n_outputs_)
@@ -449,7 +455,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         return bool((resolved & in_range).all())
 
     def _standardized(self, targets):
-        return (targets - self._target_mean) / self._target_scale
+        standardized = targets - self._target_mean
+        standardized /= self._target_scale
+        return standardized
 
     def _first_raw(self, targets, weights):
         loss, levels = self._loss()
@@ -460,7 +468,8 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         loss, levels = self._loss()
         y = loss.predict(raw.astype(np.float64))
         y = y.reshape(len(y), self.n_outputs_, -1)
-        y = y * self._target_scale[:, None] + self._target_mean[:, None]
+        y *= self._target_scale[:, None]
+        y += self._target_mean[:, None]
         if len(levels) > 1:
             # quantiles may not cross: sorted ones are never worse
             # (Chernozhukov, Fernández-Val and Galichon 2010)
@@ -469,6 +478,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         return y if has_levels_axis else y[:, :, 0]
 
     def _score_encoded(self, y, y_pred, sample_weight):
+        # imported here: a tenth of a second that few need
+        from sklearn.metrics import d2_pinball_score, r2_score
+
         name, levels, _ = self._objective
         if name != "quantile":
             return r2_score(y, y_pred, sample_weight=sample_weight)

@@ -47,15 +47,17 @@ def channel_statistics(data, sample_weight=None, rows=None):
     return mean, _scale(mean, std)
 
 
-def target_statistics(y, sample_weight=None):
+def target_statistics(y, sample_weight=None, rows=None):
     """Give the mean and the scale of each output.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Numbers.
-    sample_weight : ndarray of shape (n_samples,), default=None
-        A weight for each sample. None means equal weights.
+    sample_weight : ndarray of shape (n_rows,), default=None
+        A weight for each of `rows`. None means equal weights.
+    rows : ndarray of shape (n_rows,), default=None
+        Indices of the samples to use; None means all of them.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def target_statistics(y, sample_weight=None):
     """
     y = np.asarray(y)
     y = y.reshape(len(y), -1)
-    rows, weights = _weighted_rows(np.arange(len(y)), sample_weight)
+    rows, weights = _weighted_rows(len(y), sample_weight, rows)
     _, mean, std = _block_moments(y[rows], weights)
     return mean, _scale(mean, std)
 
@@ -82,20 +84,23 @@ def _scale(mean, std):
     return np.where(std <= CONSTANT_TOLERANCE * np.abs(mean), 1.0, std)
 
 
-def _weighted_rows(rows, sample_weight):
+def _weighted_rows(n_samples, sample_weight, rows):
     """Give the rows that have a weight, and their weights."""
+    rows = np.arange(n_samples) if rows is None else rows
     if sample_weight is None:
         return rows, np.ones(len(rows))
     weighted = sample_weight > 0
     if not weighted.any():
         raise ValueError("sample_weight must not be zero for all samples.")
-    return rows[weighted], np.asarray(sample_weight, dtype=np.float64)[weighted]
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weighted.all():
+        return rows, weights
+    return rows[weighted], weights[weighted]
 
 
 def _data_moments(data, sample_weight=None, rows=None):
     """Give total weight, mean and standard deviation of the steps, by blocks."""
-    rows = np.arange(len(data)) if rows is None else rows
-    rows, weights = _weighted_rows(rows, sample_weight)
+    rows, weights = _weighted_rows(len(data), sample_weight, rows)
     moments = None
     for piece in row_blocks(data, rows):
         step_weights = np.repeat(weights[piece], data.lengths[rows[piece]])
@@ -107,11 +112,11 @@ def _data_moments(data, sample_weight=None, rows=None):
 def _block_moments(values, weights):
     """Give total weight, mean and standard deviation of the columns of a block.
 
-    Values are centred twice: what the first mean has lost to rounding, the second
-    finds. Each column is first brought near 1 by a power of two, which costs no bit
-    and lets neither the sum nor a square overflow or vanish.
+    Values, which may be overwritten, are centred twice: what the first mean has lost
+    to rounding, the second finds. Each column is first brought near 1 by a power of
+    two, which costs no bit and lets neither the sum nor a square overflow or vanish.
     """
-    columns = np.array(values.T, dtype=np.float64, order="C")
+    columns = np.ascontiguousarray(values.T, dtype=np.float64)
     peak = np.maximum(columns.max(axis=1), -columns.min(axis=1))
     exponent = np.clip(np.frexp(peak)[1], -1000, 1000)
     columns *= np.ldexp(1.0, -exponent)[:, np.newaxis]

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 # Multiply-adds below which another thread costs more than it saves.
-MIN_FLOPS_PER_THREAD = 1_000_000
+MIN_FLOPS_PER_THREAD = 2**24
 
 
 class Threads:
@@ -14,7 +14,7 @@ class Threads:
     """
 
     def __init__(self, n_threads, make_workspace):
-        self._n_threads = n_threads
+        self.n_threads = n_threads
         self._make_workspace = make_workspace
         self._workspaces = [make_workspace()]
         self._pool = None
@@ -25,16 +25,26 @@ class Threads:
     def __exit__(self, *exception):
         if self._pool is not None:
             self._pool.shutdown(wait=True)
+            self._pool = None
+
+    @property
+    def workspace(self):
+        """The workspace of the calling thread."""
+        return self._workspaces[0]
+
+    def worthwhile(self, flops, n_tasks):
+        """Return how many threads so much work in so many tasks deserves."""
+        return min(self.n_threads, n_tasks, int(flops // MIN_FLOPS_PER_THREAD))
 
     def map(self, function, tasks, flops):
         """Return ``[function(workspace, task) for task in tasks]``."""
-        n = min(self._n_threads, len(tasks), int(flops // MIN_FLOPS_PER_THREAD))
+        n = self.worthwhile(flops, len(tasks))
         if n < 2:
             return [function(self._workspaces[0], task) for task in tasks]
         while len(self._workspaces) < n:
             self._workspaces.append(self._make_workspace())
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._n_threads)
+            self._pool = ThreadPoolExecutor(self.n_threads)
         results = [None] * len(tasks)
         unclaimed = iter(range(len(tasks)))
         claim = Lock()

@@ -20,26 +20,56 @@ from skrnn.simd import (
     emit_multiply_add,
     first_element,
     integer,
+    lane_count,
     splat,
+    value_rows,
+    vector_of,
 )
 
 # Rows of a product computed at once: accumulators that fit beside the operands in 32
 # (AVX-512, NEON) or 16 vector registers. The tuples stand for their length.
-LARGEST = (0,) * (8 if VECTOR_BITS == 256 else 16)
+LARGEST = 8 if VECTOR_BITS == 256 else 16
 EIGHT, FOUR, ONE = (0,) * 8, (0,) * 4, (0,)
+# Rows of a gradient computed at once, each of two registers.
+PANEL_BLOCK = (0,) * (6 if VECTOR_BITS == 256 else 12)
 
 
-def splat_block(block, numbers, first):
-    """A tuple of values: ``numbers[first + i]`` in every lane, i < len(block)."""
-    return tuple(numbers[first + i] for i in range(len(block)))
+def largest_block(rows):
+    """The block of most values that fit into the registers."""
+    return (0,) * (LARGEST // 2 if rows.ndim == 4 else LARGEST)
 
 
-@compiled_as(splat_block)
-def _splat_block(typingctx, block, numbers, first):
-    vector = Vector(numbers.dtype)
-    result = types.UniTuple(vector, block.count)
+@compiled_as(largest_block)
+def _largest_block(typingctx, rows):
+    count = LARGEST // vector_of(rows).n_registers
+    block = types.UniTuple(types.literal(0), count)  # of the same type as `EIGHT`
 
     def codegen(context, builder, sig, args):
+        return context.make_tuple(builder, block, [integer(0)] * count)
+
+    return block(rows), codegen
+
+
+def start_block(block, bias, first, rows):
+    """A tuple of values to add products to: the bias of the rows from `first` on.
+
+    Where a lane is a sequence, `bias` is a flat array of a number for each row of the
+    buffer `rows`, else another buffer of one step.
+    """
+    values = value_rows(bias)[0] if bias.ndim == 2 else bias
+    shape = value_rows(rows).shape[2:]
+    return tuple(
+        np.broadcast_to(values[first + i], shape).astype(rows.dtype)
+        for i in range(len(block))
+    )
+
+
+@compiled_as(start_block)
+def _start_block(typingctx, block, bias, first, rows):
+    vector = vector_of(rows)
+    result = types.UniTuple(vector, block.count)
+
+    def splats(context, builder, sig, args):
         first = as_intp(context, builder, args[2], sig.args[2])
         base = first_element(context, builder, sig.args[1], args[1])
         values = []
@@ -48,17 +78,23 @@ def _splat_block(typingctx, block, numbers, first):
             values.append(splat(builder, builder.load(pointer), vector.count))
         return context.make_tuple(builder, result, values)
 
-    return result(block, numbers, first), codegen
+    def loads(context, builder, sig, args):
+        first = as_intp(context, builder, args[2], sig.args[2])
+        source = RowPointers(context, builder, sig.args[1], args[1])
+        places = [builder.add(first, integer(i)) for i in range(block.count)]
+        return context.make_tuple(builder, result, [source.load(p) for p in places])
+
+    return result(block, bias, first, rows), splats if bias.ndim == 1 else loads
 
 
 def load_block(block, rows, t, first):
     """The tuple of rows `first` to ``first + len(block) - 1`` of step `t`."""
-    return tuple(rows[t, first + i].copy() for i in range(len(block)))
+    return tuple(value_rows(rows)[t, first + i].copy() for i in range(len(block)))
 
 
 @compiled_as(load_block)
 def _load_block(typingctx, block, rows, t, first):
-    result = types.UniTuple(Vector(rows.dtype), block.count)
+    result = types.UniTuple(vector_of(rows), block.count)
 
     def codegen(context, builder, sig, args):
         source = RowPointers(context, builder, sig.args[1], args[1])
@@ -75,7 +111,7 @@ def _load_block(typingctx, block, rows, t, first):
 def store_block(rows, t, first, values):
     """Store a tuple of values as the rows from `first` of step `t`."""
     for i, value in enumerate(values):
-        rows[t, first + i] = value
+        value_rows(rows)[t, first + i] = value
 
 
 @compiled_as(store_block)
@@ -109,19 +145,30 @@ def _prefetch(builder, base, offset):
 
 
 def multiply_add(sums, packed, start, rows, t, first, n_terms):
-    """``sums[i] + sum_j packed[start + j n + i] rows[t, first + j]``, j < n_terms.
+    """Add to ``sums[i]`` the sum of ``w[j, i] rows[t, first + j]`` over j < n_terms.
 
-    `sums` is a tuple of n values and `packed` a flat array of weights, laid out for
-    this block so that they are read one after the other.
+    `sums` is a tuple of n values, and `w` lies in the flat array `packed`, in the order
+    in which it is read: w[j, i] is ``packed[start + j n + i]``. Where a lane is a unit,
+    each of the L units in a row is a term of its own, each weight a value of L numbers,
+    and `start` is counted in blocks of L times L of them.
     """
-    weights = packed[start : start + n_terms * len(sums)].reshape(n_terms, len(sums))
-    products = weights.T @ rows[t, first : first + n_terms]
+    terms = value_rows(rows)[t, first : first + n_terms]
+    n = len(sums)
+    if rows.ndim == 2:
+        lanes = lane_count(rows.dtype)
+        size = n_terms * n * lanes**2
+        weights = packed[start * lanes**2 :][:size].reshape(n_terms * lanes, n, lanes)
+        products = np.einsum("jil,j->il", weights, terms.ravel())
+    else:
+        weights = packed[start : start + n_terms * n].reshape(n_terms, n)
+        products = np.tensordot(weights.T, terms, axes=1)
     return tuple(total + product for total, product in zip(sums, products, strict=True))
 
 
 @compiled_as(multiply_add)
 def _multiply_add_block(typingctx, sums, packed, start, rows, t, first, n_terms):
-    vector, n = Vector(rows.dtype), len(sums)
+    vector, n = vector_of(rows), len(sums)
+    units_are_lanes = rows.ndim == 2
 
     def codegen(context, builder, sig, args):
         start, t, first, n_terms = (
@@ -131,6 +178,27 @@ def _multiply_add_block(typingctx, sums, packed, start, rows, t, first, n_terms)
         source = RowPointers(context, builder, sig.args[3], args[3])
         row = source.index(t, first)
         initial = cgutils.unpack_tuple(builder, args[0])
+        term_size = 1  # numbers of a weight
+        if units_are_lanes:
+            term_size = vector.count
+            lanes = integer(vector.count)
+            start = builder.mul(start, builder.mul(lanes, lanes))
+            row, n_terms = builder.mul(row, lanes), builder.mul(n_terms, lanes)
+        scalars = first_element(context, builder, sig.args[3], args[3])
+
+        def load_term(j):
+            place = builder.add(row, j)
+            if not units_are_lanes:
+                return source.load(place)
+            scalar = builder.load(builder.gep(scalars, [place]))
+            return splat(builder, scalar, vector.count)
+
+        def load_weight(place):
+            pointer = builder.gep(weights, [place])
+            if not units_are_lanes:
+                return splat(builder, builder.load(pointer), vector.count)
+            pointer = builder.bitcast(pointer, ir.PointerType(initial[0].type))
+            return builder.load(pointer, align=source.align)
 
         entry = builder.block
         loop = builder.append_basic_block("terms")
@@ -142,14 +210,15 @@ def _multiply_add_block(typingctx, sums, packed, start, rows, t, first, n_terms)
         j = builder.phi(ir.IntType(64))
         j.add_incoming(integer(0), entry)
         running = [builder.phi(value.type) for value in initial]
-        value = source.load(builder.add(row, j))
-        offset = builder.add(start, builder.mul(j, integer(n)))
-        _prefetch(builder, weights, builder.add(offset, integer(PREFETCH_TERMS * n)))
+        value = load_term(j)
+        offset = builder.add(start, builder.mul(j, integer(n * term_size)))
+        if not units_are_lanes:
+            ahead = builder.add(offset, integer(PREFETCH_TERMS * n))
+            _prefetch(builder, weights, ahead)
         updated = []
         for i in range(n):
             running[i].add_incoming(initial[i], entry)
-            pointer = builder.gep(weights, [builder.add(offset, integer(i))])
-            weight = splat(builder, builder.load(pointer), vector.count)
+            weight = load_weight(builder.add(offset, integer(i * term_size)))
             updated.append(emit_multiply_add(builder, weight, value, running[i]))
             running[i].add_incoming(updated[i], loop)
         following = builder.add(j, integer(1))
@@ -166,131 +235,235 @@ def _multiply_add_block(typingctx, sums, packed, start, rows, t, first, n_terms)
     return sums(sums, packed, start, rows, t, first, n_terms), codegen
 
 
-def add_outer_sums(target, i, j, x_block, x, x_t, x_k, z_block, z, z_t, z_k, n_steps):
-    """Add a block of outer products, summed over steps and lanes, to `target`.
+def transpose_tile(panel, k, column, z, t, first, lane):
+    """Store a square of step `t` of z with its axes swapped.
 
-    To ``target[i + a, j + b]`` goes the sum over t < n_steps, and over the lanes, of
-    ``x[x_t + t, x_k + a] z[z_t + t, z_k + b]``, for a < len(x_block) and
-    b < len(z_block). `n_steps` must be positive.
+    ``panel[k + i, column + c] = z[t, first + c, lane + i]`` for i, c below the number
+    of lanes of a register. Beyond the last row of z that row is taken again.
     """
-    left = x[x_t : x_t + n_steps, x_k : x_k + len(x_block)]
-    right = z[z_t : z_t + n_steps, z_k : z_k + len(z_block)]
-    target[i : i + len(x_block), j : j + len(z_block)] += np.einsum(
-        "tal,tbl->ab", left, right
-    )
+    n = lane_count(z.dtype)
+    rows = np.minimum(first + np.arange(n), z.shape[1] - 1)
+    square = z[t, rows].reshape(n, -1)[:, lane : lane + n]
+    panel[k : k + n, column : column + n] = square.T
 
 
-def _pick(builder, vector, lanes):
-    """Some lanes of a vector, as a shorter one."""
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
-    return builder.shuffle_vector(vector, vector, mask)
+def _transposed(builder, vectors):
+    """Emit the transpose of n vectors of n lanes."""
+    n = len(vectors)
+    integers = ir.VectorType(ir.IntType(32), n)
+    half = n // 2
+    while half:
+        # swap the upper right and the lower left quarter of each square of 2 half
+        low = [i if i & half == 0 else n + i - half for i in range(n)]
+        high = [i + half if i & half == 0 else n + i for i in range(n)]
+        swapped = list(vectors)
+        for i in range(n):
+            if i & half == 0:
+                pair = vectors[i], vectors[i + half]
+                for place, lanes in ((i, low), (i + half, high)):
+                    mask = ir.Constant(integers, lanes)
+                    swapped[place] = builder.shuffle_vector(*pair, mask)
+        vectors = swapped
+        half //= 2
+    return vectors
 
 
-def _lane_sums(builder, vectors):
-    """The sums over the lanes of n vectors of n lanes, in order, as one vector.
-
-    Each round halves the number of vectors: a pair becomes one vector whose segments
-    hold, in their lower and upper half, the half-added segments of the two.
-    """
-    count = vectors[0].type.count
-    integers = ir.VectorType(ir.IntType(32), count)
-
-    def pick(x, y, lanes):
-        return builder.shuffle_vector(x, y, ir.Constant(integers, lanes))
-
-    segment = count
-    while len(vectors) > 1:
-        half = segment // 2
-        lower = [
-            source + start + lane
-            for start in range(0, count, segment)
-            for source in (0, count)
-            for lane in range(half)
-        ]
-        upper = [lane + half for lane in lower]
-        pairs = zip(
-            vectors[: len(vectors) // 2], vectors[len(vectors) // 2 :], strict=True
-        )
-        vectors = [
-            builder.fadd(pick(x, y, lower), pick(x, y, upper), flags=FLAGS)
-            for x, y in pairs
-        ]
-        segment = half
-    return vectors[0]
-
-
-@compiled_as(add_outer_sums)
-def _add_outer_sums(
-    typingctx, target, i, j, x_block, x, x_t, x_k, z_block, z, z_t, z_k, n_steps
-):
-    vector = Vector(x.dtype)
-    n_x, n_z = x_block.count, z_block.count
+@compiled_as(transpose_tile)
+def _transpose_tile(typingctx, panel, k, column, z, t, first, lane):
+    vector = Vector(z.dtype)
 
     def codegen(context, builder, sig, args):
-        i, j, x_t, x_k, z_t, z_k, n_steps = (
-            as_intp(context, builder, args[p], sig.args[p])
-            for p in (1, 2, 5, 6, 9, 10, 11)
+        k, column, t, first, lane = (
+            as_intp(context, builder, args[p], sig.args[p]) for p in (1, 2, 4, 5, 6)
         )
-        left = RowPointers(context, builder, sig.args[4], args[4])
-        right = RowPointers(context, builder, sig.args[8], args[8])
-        x_index, z_index = left.index(x_t, x_k), right.index(z_t, z_k)
-        zero = ir.Constant(context.get_value_type(vector), [0.0] * vector.count)
-
-        entry = builder.block
-        loop = builder.append_basic_block("steps")
-        done = builder.append_basic_block("steps.done")
-        builder.branch(loop)
-
-        builder.position_at_end(loop)
-        t, x_row, z_row = (builder.phi(ir.IntType(64)) for _ in range(3))
-        t.add_incoming(integer(0), entry)
-        x_row.add_incoming(x_index, entry)
-        z_row.add_incoming(z_index, entry)
-        sums = [builder.phi(zero.type) for _ in range(n_x * n_z)]
-        z_values = [right.load(builder.add(z_row, integer(b))) for b in range(n_z)]
-        updated = []
-        for a in range(n_x):
-            x_value = left.load(builder.add(x_row, integer(a)))
-            for b in range(n_z):
-                phi = sums[a * n_z + b]
-                phi.add_incoming(zero, entry)
-                updated.append(emit_multiply_add(builder, x_value, z_values[b], phi))
-        for phi, new in zip(sums, updated, strict=True):
-            phi.add_incoming(new, loop)
-        following = builder.add(t, integer(1))
-        t.add_incoming(following, loop)
-        x_row.add_incoming(builder.add(x_row, left.n_rows), loop)
-        z_row.add_incoming(builder.add(z_row, right.n_rows), loop)
-        builder.cbranch(builder.icmp_signed("<", following, n_steps), loop, done)
-
-        builder.position_at_end(done)
-        n = vector.count
-        padded = updated + [zero] * (-len(updated) % n)
-        totals = [
-            _lane_sums(builder, padded[p : p + n]) for p in range(0, len(padded), n)
-        ]
-        base = first_element(context, builder, sig.args[0], args[0])
-        struct = context.make_array(sig.args[0])(context, builder, args[0])
-        n_columns = builder.extract_value(struct.shape, 1)
-        # all loads before all stores: rows of the target may lie a multiple of 4096
-        # bytes apart, and a load would wait for an earlier store to a like address
-        updates = []
-        for a in range(n_x):
-            start = builder.add(builder.mul(builder.add(i, integer(a)), n_columns), j)
-            for b in range(0, n_z, n):  # of a row the sums that lie in one vector
-                place = a * n_z + b
-                lanes = [(place + lane) % n for lane in range(min(n, n_z))]
-                sums_of_row = _pick(builder, totals[place // n], lanes)
-                pointer = builder.bitcast(
-                    builder.gep(base, [builder.add(start, integer(b))]),
-                    ir.PointerType(sums_of_row.type),
-                )
-                old = builder.load(pointer, align=left.align)
-                updates.append((builder.fadd(old, sums_of_row), pointer))
-        for new, pointer in updates:
-            builder.store(new, pointer, align=left.align)
+        source = ElementPointers(context, builder, sig.args[3], args[3])
+        target = ElementPointers(context, builder, sig.args[0], args[0])
+        n_rows, n_lanes = source.shape[1], integer(vector_of(z).count)
+        last = builder.sub(n_rows, integer(1))
+        start = builder.mul(t, n_rows)
+        vectors = []
+        for c in range(vector.count):
+            row = builder.add(first, integer(c))
+            row = builder.select(builder.icmp_signed("<", row, last), row, last)
+            place = builder.mul(builder.add(start, row), n_lanes)
+            vectors.append(source.load_vector(builder.add(place, lane)))
+        for i, value in enumerate(_transposed(builder, vectors)):
+            row = builder.mul(builder.add(k, integer(i)), target.shape[1])
+            target.store_vector(builder.add(row, column), value)
         return context.get_dummy_value()
 
-    return types.void(
-        target, i, j, x_block, x, x_t, x_k, z_block, z, z_t, z_k, n_steps
-    ), codegen
+    return types.void(panel, k, column, z, t, first, lane), codegen
+
+
+def add_products(target, i, column, block, x, t, first, panel, n_steps):
+    """Add products of rows of x and the columns of a panel.
+
+    To ``target[i + a, column + c]`` goes the sum of ``x[t + s, first + a, lane]
+    panel[s n_lanes + lane, c]`` over s < n_steps and all lanes, for a < len(block) and
+    all columns c of the panel, which fill two registers; what would lie beside the
+    columns of the target is left out. `n_steps` must be positive.
+    """
+    n, n_columns = len(block), panel.shape[1]
+    left = x[t : t + n_steps, first : first + n].reshape(n_steps, n, -1)
+    n_lanes = left.shape[2]
+    right = panel[: n_steps * n_lanes].reshape(n_steps, n_lanes, n_columns)
+    sums = np.einsum("sal,slc->ac", left, right)
+    columns = np.arange(column, column + n_columns)
+    inside = (columns >= 0) & (columns < target.shape[1])
+    target[i : i + n, columns[inside]] += sums[:, inside]
+
+
+@compiled_as(add_products)
+def _add_products(typingctx, target, i, column, block, x, t, first, panel, n_steps):
+    vector, n = Vector(x.dtype), block.count
+    n_vectors = 2  # of a row of the panel
+
+    def codegen(context, builder, sig, args):
+        i, column, t, first, n_steps = (
+            as_intp(context, builder, args[p], sig.args[p]) for p in (1, 2, 5, 6, 8)
+        )
+        left = ElementPointers(context, builder, sig.args[4], args[4])
+        right = ElementPointers(context, builder, sig.args[7], args[7])
+        n_lanes = integer(vector_of(x).count)
+        step_size = builder.mul(left.shape[1], n_lanes)
+        x_start = builder.mul(
+            builder.add(builder.mul(t, left.shape[1]), first), n_lanes
+        )
+        zero = ir.Constant(context.get_value_type(vector), [0.0] * vector.count)
+        word = ir.IntType(64)
+
+        entry = builder.block
+        steps = builder.append_basic_block("steps")
+        lanes = builder.append_basic_block("lanes")
+        steps_end = builder.append_basic_block("steps.end")
+        done = builder.append_basic_block("steps.done")
+        builder.branch(steps)
+
+        builder.position_at_end(steps)
+        s, x_step, z_step = (builder.phi(word) for _ in range(3))
+        s.add_incoming(integer(0), entry)
+        x_step.add_incoming(x_start, entry)
+        z_step.add_incoming(integer(0), entry)
+        sums = [builder.phi(zero.type) for _ in range(n * n_vectors)]
+        for phi in sums:
+            phi.add_incoming(zero, entry)
+        builder.branch(lanes)
+
+        builder.position_at_end(lanes)
+        lane, z_place = builder.phi(word), builder.phi(word)
+        lane.add_incoming(integer(0), steps)
+        z_place.add_incoming(z_step, steps)
+        running = [builder.phi(zero.type) for _ in sums]
+        values = [
+            right.load_vector(builder.add(z_place, integer(v * vector.count)))
+            for v in range(n_vectors)
+        ]
+        updated = []
+        x_place = builder.add(x_step, lane)
+        for a in range(n):
+            offset = integer(a * vector_of(x).count)
+            scalar = left.load(builder.add(x_place, offset))
+            factor = splat(builder, scalar, vector.count)
+            for v in range(n_vectors):
+                phi = running[a * n_vectors + v]
+                updated.append(emit_multiply_add(builder, factor, values[v], phi))
+        for phi, before, after in zip(running, sums, updated, strict=True):
+            phi.add_incoming(before, steps)
+            phi.add_incoming(after, lanes)
+        next_lane = builder.add(lane, integer(1))
+        next_z = builder.add(z_place, integer(n_vectors * vector.count))
+        lane.add_incoming(next_lane, lanes)
+        z_place.add_incoming(next_z, lanes)
+        more = builder.icmp_signed("<", next_lane, n_lanes)
+        builder.cbranch(more, lanes, steps_end)
+
+        builder.position_at_end(steps_end)
+        following = builder.add(s, integer(1))
+        s.add_incoming(following, steps_end)
+        x_step.add_incoming(builder.add(x_step, step_size), steps_end)
+        z_step.add_incoming(next_z, steps_end)
+        for phi, new in zip(sums, updated, strict=True):
+            phi.add_incoming(new, steps_end)
+        builder.cbranch(builder.icmp_signed("<", following, n_steps), steps, done)
+
+        builder.position_at_end(done)
+        out = ElementPointers(context, builder, sig.args[0], args[0])
+        n_columns = out.shape[1]
+        # all loads before all stores: rows of the target may lie a multiple of 4096
+        # bytes apart, and a load would wait for an earlier store to a like address
+        stores = []
+        for a in range(n):
+            row = builder.mul(builder.add(i, integer(a)), n_columns)
+            for v in range(n_vectors):
+                at = builder.add(column, integer(v * vector.count))
+                inside = _lanes_inside(builder, at, n_columns, vector.count)
+                place = builder.add(row, at)
+                old = out.masked_load(place, inside)
+                new = builder.fadd(old, updated[a * n_vectors + v], flags=FLAGS)
+                stores.append((place, new, inside))
+        for place, value, inside in stores:
+            out.masked_store(place, value, inside)
+        return context.get_dummy_value()
+
+    signature = types.void(target, i, column, block, x, t, first, panel, n_steps)
+    return signature, codegen
+
+
+def _lanes_inside(builder, at, n_columns, count):
+    """Emit the mask of the lanes whose columns, from `at` on, exist."""
+    lanes = ir.Constant(ir.VectorType(ir.IntType(64), count), list(range(count)))
+    columns = builder.add(splat(builder, at, count), lanes)
+    # as unsigned numbers those to the left of the first are large
+    return builder.icmp_unsigned("<", columns, splat(builder, n_columns, count))
+
+
+class ElementPointers:
+    """Pointers to the elements of a C-contiguous array, and to vectors of them."""
+
+    def __init__(self, context, builder, array_type, array):
+        self.builder = builder
+        self.align = array_type.dtype.bitwidth // 8
+        struct = context.make_array(array_type)(context, builder, array)
+        self.base = struct.data
+        self.shape = cgutils.unpack_tuple(builder, struct.shape)
+        self.vector = context.get_value_type(Vector(array_type.dtype))
+
+    def load(self, place):
+        """Load an element."""
+        return self.builder.load(self.builder.gep(self.base, [place], inbounds=True))
+
+    def load_vector(self, place):
+        """Load the vector that begins with an element."""
+        return self.builder.load(self._pointer(place), align=self.align)
+
+    def store_vector(self, place, value):
+        """Store a vector from an element on."""
+        self.builder.store(value, self._pointer(place), align=self.align)
+
+    def masked_load(self, place, mask):
+        """Load some lanes of a vector, zeros elsewhere."""
+        zero = ir.Constant(self.vector, [0.0] * self.vector.count)
+        return self._masked("load", self.vector, self._pointer(place), mask, zero)
+
+    def masked_store(self, place, value, mask):
+        """Store some lanes of a vector."""
+        self._masked("store", ir.VoidType(), self._pointer(place), mask, value)
+
+    def _pointer(self, place):
+        element = self.builder.gep(self.base, [place])
+        return self.builder.bitcast(element, ir.PointerType(self.vector))
+
+    def _masked(self, action, result, pointer, mask, value):
+        i32 = ir.IntType(32)
+        count, width = self.vector.count, 8 * self.align
+        before = [value.type] if action == "store" else []
+        after = [value.type] if action == "load" else []
+        kinds = [*before, pointer.type, i32, mask.type, *after]
+        function = cgutils.get_or_insert_function(
+            self.builder.module,
+            ir.FunctionType(result, kinds),
+            f"llvm.masked.{action}.v{count}f{width}.p0v{count}f{width}",
+        )
+        values = [pointer, i32(self.align), mask]
+        values = [value, *values] if action == "store" else [*values, value]
+        return self.builder.call(function, values)

@@ -1,9 +1,10 @@
 """Training: epochs, minibatches, shards and threads.
 
-A minibatch is cut into shards of as many sequences as a SIMD value has lanes. Runs of
-consecutive shards share a slot: a gradient of their own that is added up in the order
-of the slots. Which thread works on which slot changes nothing, so the same numbers
-come out, bit for bit, for any number of threads.
+A minibatch is cut into shards, as many sequences as the lanes take. Runs of consecutive
+shards share a slot: a gradient of their own that is added up in the order of the slots.
+Which thread works on which slot changes nothing, so the same numbers come out, bit for
+bit, for any number of threads. Where the work is small, one thread goes through many
+minibatches in one call.
 """
 
 import math
@@ -11,13 +12,28 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from skrnn.network import Batch, PackedParameters, Workspace
+from skrnn._jit import kernel
+from skrnn.batches import draw_batches
+from skrnn.blocks import blocks_of
+from skrnn.lanes import training_lanes
+from skrnn.network import (
+    PackedParameters,
+    Samples,
+    TrainingWorkspace,
+    load,
+    load_targets,
+)
 from skrnn.optimizers import combine
 from skrnn.parameters import aligned_zeros
-from skrnn.simd import lane_count
+from skrnn.recording import Recording, replay, run
 from skrnn.threads import Threads
 
 MAX_SLOTS = 16
+
+# Of minibatches that are gathered at a time: what they hold, and how many multiply-adds
+# they take, so that Ctrl-C is heard.
+CHUNK_BYTES = 2**20
+CHUNK_FLOPS = 10**9
 
 
 class Divergence(ArithmeticError):
@@ -55,6 +71,7 @@ class Trainer:
     network : Network
     parameters : ndarray of shape (n_parameters,)
         Flat vector, updated in place.
+    training_set : TrainingSet
     loss : callable
         A function of `skrnn.losses`.
     levels : ndarray
@@ -65,6 +82,7 @@ class Trainer:
         L2 penalty, divided by a batch's sum of weights.
     max_grad_norm : float
         Largest norm of the gradient, 0 for none.
+    batch_size : int
     n_threads : int
     """
 
@@ -72,130 +90,304 @@ class Trainer:
         self,
         network,
         parameters,
+        training_set,
         loss,
         levels,
         optimizer,
         schedule,
         alpha,
         max_grad_norm,
+        batch_size,
         n_threads,
     ):
         self.network = network
         self.parameters = parameters
+        self.training_set = training_set
         self.loss = loss
         self.levels = levels
         self.optimizer = optimizer
         self.schedule = schedule
         self.alpha = alpha
-        self.max_grad_norm = max_grad_norm
+        self.batch_size = batch_size
         self.n_threads = n_threads
-        self._penalized = network.layout.penalized(parameters.dtype)
-        self._packed = PackedParameters(network, parameters, training=True)
-        self._gradient = aligned_zeros(parameters.shape, parameters.dtype)
-        self._slots = aligned_zeros((0, parameters.size), parameters.dtype)
-        self._slot_layers = []
+        dtype = parameters.dtype
+        lengths = training_set.data.lengths[training_set.rows]
+        self._longest = int(lengths.max())
+        flops = 3 * network.flops(int(batch_size * lengths.mean()))
+        self._lanes = training_lanes(dtype, batch_size, flops)
+        self._packed = PackedParameters(network, parameters, self._lanes, training=True)
+        n_shards = -(-batch_size // self._lanes.n_samples)
+        n_slots = min(n_shards, MAX_SLOTS)
+        self._slots = aligned_zeros((n_slots, parameters.size), dtype)
+        # what the recorded update reads and writes beside the slots
+        self._n_slots = np.array([n_slots])
+        self._limits = np.array([0.0, max_grad_norm])
+        self._found = np.zeros(2)
+        self._calls = self._record_update()
+        self._update = self._calls.program()
 
-    def threads(self, training_set):
-        """Return the `Threads` for an epoch over this set."""
-        n_steps = int(training_set.data.lengths[training_set.rows].max())
-        n_targets = training_set.targets.shape[1]
-        dtype = self.parameters.dtype
-        return Threads(
-            self.n_threads,
-            lambda: Workspace(self.network, n_steps, n_targets, dtype, training=True),
+    def _record_update(self):
+        """Record what turns the slots into new parameters, ready for use."""
+        calls = Recording()
+        gradient = np.zeros_like(self._slots[0])
+        penalized = self.network.layout.penalized(gradient.dtype)
+        calls.add(
+            combine,
+            self._slots,
+            self._n_slots,
+            self.parameters,
+            penalized,
+            self._limits,
+            gradient,
+            self._found,
         )
+        self.optimizer.record(calls, self.parameters, gradient)
+        calls.extend(self._packed.calls)
+        return calls
 
-    def epoch(self, threads, training_set, order, batch_size, n_samples_seen):
-        """Pass once over the rows in this order; return the mean loss.
+    def threads(self):
+        """Return the `Threads` for epochs."""
+        n_targets = self.training_set.targets.shape[1]
+
+        def make_workspace():
+            return TrainingWorkspace(
+                self.network,
+                self._packed,
+                self._longest,
+                n_targets,
+                self.loss,
+                self.levels,
+            )
+
+        return Threads(self.n_threads, make_workspace)
+
+    def epoch(self, threads, random_state, n_samples_seen):
+        """Pass once over the rows, shuffled by `random_state`; return the mean loss.
 
         Raises `Divergence` when a loss or gradient is not finite.
         """
-        total_loss, total_weight = 0.0, 0.0
+        training_set = self.training_set
+        lengths, weights = training_set.data.lengths, training_set.weights
+        batches = draw_batches(
+            training_set.rows,
+            lengths,
+            self.batch_size,
+            self._lanes.n_samples,
+            random_state,
+        )
+        steps, weight_sums = batches.sums(lengths), batches.sums(weights)
+        sizes = np.diff(batches.shards[batches.batches])
+        seen = n_samples_seen + np.cumsum(sizes) - sizes
+        n_updates = self.optimizer.n_updates
+        rates = [
+            self.schedule.rate(n_updates + b, n) for b, n in enumerate(seen.tolist())
+        ]
+        step_bytes = self.parameters.itemsize * training_set.data.n_channels
+        step_flops = 3 * self.network.flops(1)
+        max_steps = min(CHUNK_BYTES // step_bytes, CHUNK_FLOPS // step_flops)
+        losses = np.full(len(steps), np.nan)
         self._packed.refresh()
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch, _ = Batch.take(
-                training_set.data,
-                rows,
-                training_set.mean,
-                training_set.inverse_scale,
-                training_set.targets,
-                training_set.weights,
-            )
-            weight = float(batch.weights.sum(dtype=np.float64))
-            loss, n_slots = self._fill_slots(threads, batch, weight)
-            norm, penalty = combine(
-                self._slots,
-                n_slots,
-                self.parameters,
-                self._penalized,
-                self.alpha / weight,
-                self.max_grad_norm,
-                self._gradient,
-            )
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise Divergence
-            rate = self.schedule.rate(self.optimizer.n_updates, n_samples_seen)
-            self.optimizer.step(self.parameters, self._gradient, rate)
-            self._packed.refresh()
-            n_samples_seen += len(rows)
-            total_loss += loss + penalty * weight
-            total_weight += weight
+        for piece in blocks_of(steps, 1, max_steps):
+            part = batches.part(piece.start, piece.stop)
+            part_rates = np.array(rates[piece])
+            self._train_on(threads, part, part_rates, weight_sums[piece], losses[piece])
         # the last update may have overflowed, or left moments that stop all others
         for array in (self.parameters, self.optimizer.first, self.optimizer.second):
             if not np.isfinite(array).all():
                 raise Divergence
-        return total_loss / total_weight
+        return float(losses @ weight_sums / weight_sums.sum())
 
-    def _fill_slots(self, threads, batch, weight):
-        """Compute the gradient of the mean loss; return the loss's sum, used slots."""
-        lanes = lane_count(self.parameters.dtype)
-        firsts = range(0, len(batch.lengths), lanes)
-        n_slots = min(len(firsts), MAX_SLOTS)
-        self._allow_slots(n_slots)
-        # slot s works on the shards from bounds[s] to bounds[s + 1]
-        bounds = [len(firsts) * s // n_slots for s in range(n_slots + 1)]
-        scale = 1.0 / weight
+    def _train_on(self, threads, batches, rates, weight_sums, losses):
+        """Update the parameters by each minibatch at its rate; fill in their losses."""
+        training_set = self.training_set
+        samples = Samples.take(
+            training_set.data,
+            batches.rows,
+            self.parameters.dtype,
+            training_set.targets,
+            training_set.weights,
+        )
+        flops = 3 * self.network.flops(len(samples.values)) // len(rates)
+        several = threads.worthwhile(flops, len(self._slots)) > 1
+        work = self._on_threads if several else self._on_one_thread
+        work(threads, samples, batches, rates, weight_sums, losses)
+        if not np.isfinite(losses).all():
+            raise Divergence
 
-        def run(workspace, slot):
-            gradients = self._slot_layers[slot]
-            self._slots[slot] = 0.0
-            loss = 0.0
-            for first in firsts[bounds[slot] : bounds[slot + 1]]:
-                shard = workspace.load(batch, first)
-                workspace.forward(self._packed.packed, shard)
-                loss += self.loss(
-                    workspace.raw,
-                    workspace.d_raw,
-                    workspace.target,
-                    workspace.weight,
-                    scale,
-                    self.levels,
+    def _on_one_thread(self, threads, samples, batches, rates, weight_sums, losses):
+        """Do it all in one call."""
+        _train_on_batches(
+            *_arguments(threads.workspace, samples, self.training_set),
+            batches.shards,
+            batches.batches,
+            self._slots,
+            self._n_slots,
+            self._update,
+            self.alpha,
+            rates,
+            weight_sums,
+            self.optimizer.rates,
+            self._limits,
+            self._found,
+            losses,
+        )
+
+    def _on_threads(self, threads, samples, batches, rates, weight_sums, losses):
+        """Share out the slots of each minibatch."""
+        flops = 3 * self.network.flops(len(samples.values)) // len(rates)
+        for b, (rate, weight_sum) in enumerate(zip(rates, weight_sums, strict=True)):
+            first, last = batches.batches[b : b + 2]
+            n_slots = min(last - first, len(self._slots))
+            bounds = first + (last - first) * np.arange(n_slots + 1) // n_slots
+
+            def train(workspace, s, bounds=bounds, weight_sum=weight_sum):
+                return _train_on_shards(
+                    *_arguments(workspace, samples, self.training_set),
+                    batches.shards,
+                    bounds[s],
+                    bounds[s + 1],
+                    1.0 / weight_sum,
+                    self._slots[s],
                 )
-                workspace.backward(self._packed.packed, gradients, shard)
-            return loss
 
-        flops = 3 * self.network.flops(int(batch.lengths.sum()))
-        return sum(threads.map(run, range(n_slots), flops)), n_slots
+            loss = sum(threads.map(train, range(n_slots), flops))
+            self._n_slots[0] = n_slots
+            self.optimizer.rates[0] = rate
+            self._limits[0] = self.alpha / weight_sum
+            run(self._update)
+            losses[b] = loss + self._found[1]
+            if not math.isfinite(losses[b]):
+                return
 
-    def _allow_slots(self, n_slots):
-        if len(self._slots) < n_slots:
-            shape = (n_slots, self.parameters.size)
-            self._slots = aligned_zeros(shape, self.parameters.dtype)
-            self._slot_layers = [
-                self.network.parameters_of_layers(slot) for slot in self._slots
-            ]
+
+def _arguments(workspace, samples, training_set):
+    """Return what `_train_on_shards` needs of a workspace and of samples."""
+    return (
+        workspace.program,
+        samples.values,
+        samples.starts,
+        samples.lengths,
+        samples.targets,
+        samples.weights,
+        training_set.mean,
+        training_set.inverse_scale,
+        workspace.x,
+        workspace.shard.lengths,
+        workspace.shard.n_steps,
+        workspace.target,
+        workspace.weight,
+        workspace.gradient,
+    )
+
+
+@kernel
+def _train_on_shards(
+    program,
+    values,
+    starts,
+    lengths,
+    targets,
+    weights,
+    mean,
+    inverse_scale,
+    x,
+    held,
+    n_steps,
+    target,
+    weight,
+    gradient,
+    shards,
+    first,
+    last,
+    scale,
+    slot,
+):
+    """Fill a slot with the gradient of some shards; return their share of the loss."""
+    for i in range(len(gradient)):
+        gradient[i] = 0.0
+    loss = 0.0
+    for s in range(first, last):
+        begin, end = shards[s], shards[s + 1]
+        load(values, starts, lengths, mean, inverse_scale, begin, end, x, held, n_steps)
+        load_targets(targets, weights, scale, begin, end, target, weight)
+        loss += replay(program)
+    for i in range(len(gradient)):
+        slot[i] = gradient[i]
+    return loss
+
+
+@kernel
+def _train_on_batches(
+    program,
+    values,
+    starts,
+    lengths,
+    targets,
+    weights,
+    mean,
+    inverse_scale,
+    x,
+    held,
+    n_steps,
+    target,
+    weight,
+    gradient,
+    shards,
+    batches,
+    slots,
+    n_slots,
+    update,
+    alpha,
+    learning_rates,
+    weight_sums,
+    rates,
+    limits,
+    found,
+    losses,
+):
+    """Update the parameters by each minibatch, up to one whose loss is not finite."""
+    for b in range(len(learning_rates)):
+        first, n = batches[b], batches[b + 1] - batches[b]
+        n_slots[0] = min(n, len(slots))
+        loss = 0.0
+        for s in range(n_slots[0]):
+            loss += _train_on_shards(
+                program,
+                values,
+                starts,
+                lengths,
+                targets,
+                weights,
+                mean,
+                inverse_scale,
+                x,
+                held,
+                n_steps,
+                target,
+                weight,
+                gradient,
+                shards,
+                first + n * s // n_slots[0],
+                first + n * (s + 1) // n_slots[0],
+                1.0 / weight_sums[b],
+                slots[s],
+            )
+        rates[0] = learning_rates[b]
+        limits[0] = alpha / weight_sums[b]
+        replay(update)
+        losses[b] = loss + found[1]
+        if not math.isfinite(losses[b]):
+            break
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train, and on what batches.
+    """How long to train, and in what order.
 
     Attributes
     ----------
     max_iter : int
         Epochs at most.
-    batch_size : int
     shuffle : bool
         Whether each epoch has an order of its own.
     tol : float
@@ -207,7 +399,6 @@ class Plan:
     """
 
     max_iter: int
-    batch_size: int
     shuffle: bool
     tol: float
     n_iter_no_change: int
@@ -263,13 +454,12 @@ class Progress:
 CONVERGED, MAX_ITER, STOPPED, INTERRUPTED = "converged", "max_iter", "stopped", "Ctrl-C"
 
 
-def train(trainer, training_set, plan, random_state, progress, score, on_epoch):
+def train(trainer, plan, random_state, progress, score, on_epoch):
     """Train by the plan; return why training ended.
 
     Parameters
     ----------
     trainer : Trainer
-    training_set : TrainingSet
     plan : Plan
     random_state : numpy.random.RandomState
         Source of the epochs' orders.
@@ -288,19 +478,17 @@ def train(trainer, training_set, plan, random_state, progress, score, on_epoch):
     """
     progress.n_without_progress = 0
     progress.by_score = plan.early_stopping
-    rows = training_set.rows
 
     def epoch():
-        order = random_state.permutation(rows) if plan.shuffle else rows
         loss = trainer.epoch(
-            threads, training_set, order, plan.batch_size, progress.n_samples_seen
+            threads, random_state if plan.shuffle else None, progress.n_samples_seen
         )
-        progress.n_samples_seen += len(rows)
+        progress.n_samples_seen += len(trainer.training_set.rows)
         value = score() if score is not None else None
         progress.record(loss, value, trainer.parameters, plan)
 
     reason = MAX_ITER
-    with trainer.threads(training_set) as threads:
+    with trainer.threads() as threads:
         for _ in range(plan.max_iter):
             before = trainer.parameters.copy()
             optimizer_before = trainer.optimizer.copy()

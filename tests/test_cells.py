@@ -12,13 +12,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
-from skrnn.layers import RecurrentLayer, Shard, rows_of
+from skrnn.lanes import SamplesInLanes, UnitsInLanes, by_lane
+from skrnn.layers import RecurrentLayer, Shard
 from skrnn.parameters import ParameterLayout, aligned_zeros
-from skrnn.simd import lane_count
+from skrnn.recording import Recording, run
 from tests.oracles import recurrent
 from tests.oracles.derivatives import derivative, gradient
+from tests.oracles.harness import assert_same_bits
 
 DTYPES = [np.float32, np.float64]
+REGISTERS = [1, 2]
 # a cell, and an activation where it lets one choose
 KINDS = [
     (name, activation)
@@ -29,11 +32,20 @@ KINDS = [
 SIZES = [(1, 1), (1, 3), pytest.param(9, 17, marks=pytest.mark.needs_jit)]
 
 
+@pytest.fixture(params=REGISTERS, ids="registers{}".format, scope="module")
+def n_registers(request):
+    """How many registers a row of the buffers fills."""
+    return request.param
+
+
 class LayerOfLanes:
     """A recurrent layer with random parameters, run over full lanes."""
 
-    def __init__(self, cell, activation, n_inputs, n_units, dtype=np.float64, seed=0):
+    def __init__(
+        self, cell, activation, n_inputs, n_units, n_registers, dtype=np.float64, seed=0
+    ):
         self.dtype = dtype
+        self.lanes = SamplesInLanes(np.dtype(dtype), n_registers)
         self.n_inputs, self.n_units = n_inputs, n_units
         self.layer = RecurrentLayer(
             CELLS[cell], ACTIVATIONS[activation], n_inputs, n_units
@@ -44,45 +56,57 @@ class LayerOfLanes:
         self.parameters[:] = 0.4 * self.rng.normal(size=self.layout.size)
 
     def inputs(self, n_steps):
-        shape = (n_steps, self.n_inputs, lane_count(self.dtype))
+        shape = (n_steps, self.n_inputs, self.lanes.n_samples)
         return self.rng.normal(size=shape).astype(self.dtype)
 
-    def step(self, x, hidden=None, state=None):
+    def buffers(self, x, training, n_more=0, lanes=None):
+        """Return the inputs as a buffer, the layer's own buffers, and the shard."""
+        lanes = lanes or self.lanes
+        n_steps = len(x) + n_more
+        below = lanes.rows(n_steps, self.n_inputs)
+        by_lane(below)[: len(x), : self.n_inputs] = x
+        buffers = self.layer.allocate(n_steps, lanes, training)
+        shard = Shard(np.full(x.shape[2], len(x)), np.array([len(x)]))
+        return below, buffers, shard
+
+    def pack(self, calls, training, parameters=None, lanes=None):
+        parameters = self.parameters if parameters is None else parameters
+        views = self.layout.views(np.ascontiguousarray(parameters, self.dtype))
+        return self.layer.pack(calls, views, lanes or self.lanes, training)
+
+    def hidden(self, buffers, x):
+        return by_lane(buffers.output)[: len(x), : self.n_units].copy()
+
+    def step(self, x, hidden=None, state=None, lanes=None):
         """Go over some steps from a state; return the hidden states and the state."""
-        packed = self.layer.allocate_packed(self.dtype, training=False)
-        self.layer.pack(packed, self.layout.views(self.parameters), training=False)
-        below = rows_of(len(x), self.n_inputs, self.dtype)
-        below[:, : self.n_inputs] = x
-        buffers = self.layer.allocate(len(x), self.dtype, training=False)
+        calls = Recording()
+        packed = self.pack(calls, training=False, lanes=lanes)
+        below, buffers, shard = self.buffers(x, training=False, lanes=lanes)
         if hidden is not None:
             buffers.hidden[0], buffers.state[0] = hidden, state
-        lengths = np.full(x.shape[2], len(x))
-        shard = Shard(lengths, len(x), x.shape[2], some_end_early=False)
-        self.layer.forward(packed, below, buffers, shard)
-        out = buffers.output[:, : self.n_units].copy()
-        return out, buffers.hidden[-1], buffers.state[-1]
+        self.layer.forward(calls, packed, below, buffers, shard)
+        run(calls.program())
+        return self.hidden(buffers, x), buffers.hidden[-1], buffers.state[-1]
 
-    def run(self, x, parameters=None, training=True, d_output=None):
+    def run(self, x, parameters=None, training=True, d_output=None, n_more=0):
         """Return hidden states, (steps, units, lanes), and the gradients if asked."""
-        n_steps = len(x)
-        parameters = self.parameters if parameters is None else parameters
-        packed = self.layer.allocate_packed(self.dtype, training=True)
-        views = self.layout.views(np.ascontiguousarray(parameters, self.dtype))
-        self.layer.pack(packed, views, training)
-        below = rows_of(n_steps, self.n_inputs, self.dtype)
-        below[:, : self.n_inputs] = x
-        buffers = self.layer.allocate(n_steps, self.dtype, training)
-        lengths = np.full(x.shape[2], n_steps)
-        shard = Shard(lengths, n_steps, x.shape[2], some_end_early=False)
-        self.layer.forward(packed, below, buffers, shard)
-        hidden = buffers.output[:n_steps, : self.n_units].copy()
+        calls = Recording()
+        packed = self.pack(calls, training, parameters)
+        below, buffers, shard = self.buffers(x, training, n_more)
+        self.layer.forward(calls, packed, below, buffers, shard)
         if d_output is None:
-            return hidden
-        buffers.d_output[:n_steps, : self.n_units] = d_output
+            run(calls.program())
+            return self.hidden(buffers, x)
+        by_lane(buffers.d_output)[: len(x), : self.n_units] = d_output
         flat = aligned_zeros((self.layout.size,), self.dtype)
-        d_x = np.full_like(below, np.nan)
-        self.layer.backward(packed, below, buffers, self.layout.views(flat), d_x, shard)
-        return hidden, flat, d_x[:, : self.n_inputs]
+        views, d_x = self.layout.views(flat), np.full_like(below, np.nan)
+        self.layer.backward(calls, packed, below, buffers, views, d_x, shard)
+        run(calls.program())
+        return (
+            self.hidden(buffers, x),
+            flat,
+            by_lane(d_x)[: len(x), : self.n_inputs],
+        )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -104,13 +128,15 @@ def test_parameters_fit_the_description_of_the_cell(cell):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_inputs, n_units", SIZES)
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_forward_is_the_oracles(cell, activation, n_inputs, n_units, dtype):
+def test_forward_is_the_oracles(
+    cell, activation, n_inputs, n_units, dtype, n_registers
+):
     assert cell in recurrent.CELLS, f"add {cell!r} to tests/oracles/recurrent.py"
-    layer = LayerOfLanes(cell, activation, n_inputs, n_units, dtype)
+    layer = LayerOfLanes(cell, activation, n_inputs, n_units, n_registers, dtype)
     x = layer.inputs(4)
     hidden = layer.run(x)
     views = layer.layout.views(layer.parameters.astype(np.float64))
-    for lane in range(lane_count(dtype)):
+    for lane in range(layer.lanes.n_samples):
         expected = recurrent.CELLS[cell](
             x[:, :, lane].astype(np.float64), **views, activation=activation
         )
@@ -119,16 +145,16 @@ def test_forward_is_the_oracles(cell, activation, n_inputs, n_units, dtype):
 
 
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_forward_without_backward_gives_the_same(cell, activation):
+def test_forward_without_backward_gives_the_same(cell, activation, n_registers):
     """It keeps the gates of one step only."""
-    layer = LayerOfLanes(cell, activation, 2, 3)
+    layer = LayerOfLanes(cell, activation, 2, 3, n_registers)
     x = layer.inputs(5)
     assert_array_equal(layer.run(x, training=False), layer.run(x, training=True))
 
 
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_lanes_do_not_meet(cell, activation):
-    layer = LayerOfLanes(cell, activation, 2, 3)
+def test_lanes_do_not_meet(cell, activation, n_registers):
+    layer = LayerOfLanes(cell, activation, 2, 3, n_registers)
     x = layer.inputs(4)
     hidden = layer.run(x)
     other = x.copy()
@@ -139,17 +165,19 @@ def test_lanes_do_not_meet(cell, activation):
 
 
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_no_step_sees_what_comes_after(cell, activation):
-    layer = LayerOfLanes(cell, activation, 2, 3)
+def test_no_step_sees_what_comes_after(cell, activation, n_registers):
+    layer = LayerOfLanes(cell, activation, 2, 3, n_registers)
     x = layer.inputs(6)
     assert_array_equal(layer.run(x[:4]), layer.run(x)[:4])
 
 
 @given(cuts=st.sets(st.integers(1, 8), max_size=8))
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_pieces_with_their_state_carried_on_are_the_whole(cell, activation, cuts):
+def test_pieces_with_their_state_carried_on_are_the_whole(
+    cell, activation, cuts, n_registers
+):
     """Stepping through a sequence, in pieces of any lengths, changes no bit."""
-    layer = LayerOfLanes(cell, activation, 2, 3)
+    layer = LayerOfLanes(cell, activation, 2, 3, n_registers)
     x = layer.inputs(9)
     state, pieces = (), []
     for piece in np.split(x, sorted(cuts)):
@@ -158,11 +186,91 @@ def test_pieces_with_their_state_carried_on_are_the_whole(cell, activation, cuts
     assert_array_equal(np.concatenate(pieces), layer.run(x))
 
 
+@pytest.mark.parametrize("lanes", ["samples", "units"])
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_the_recorded_carry_goes_on_and_the_reset_begins_anew(
+    cell, activation, lanes, n_registers
+):
+    layer = LayerOfLanes(cell, activation, 2, 3, n_registers)
+    lanes = layer.lanes if lanes == "samples" else UnitsInLanes(layer.lanes.dtype)
+    x = layer.inputs(7)[:, :, : lanes.n_samples]
+    forward, reset, carry = (Recording() for _ in range(3))
+    packed = layer.pack(forward, training=False, lanes=lanes)
+    below, buffers, shard = layer.buffers(x[:3], training=False, lanes=lanes)
+    layer.layer.forward(forward, packed, below, buffers, shard)
+    layer.layer.reset(reset, buffers)
+    layer.layer.carry(carry, buffers, shard)
+    programs = [calls.program() for calls in (forward, reset, carry)]
+    whole = layer.step(x, lanes=lanes)[0]
+    for _ in range(2):  # the second time over the states that the first left
+        run(programs[1])
+        pieces = []
+        for piece in (x[:3], x[3:5], x[5:]):  # the later ones leave a step unused
+            if pieces:
+                run(programs[2])
+            by_lane(below)[: len(piece), :2] = piece
+            shard.n_steps[0] = len(piece)
+            run(programs[0])
+            pieces.append(layer.hidden(buffers, piece))
+        assert_array_equal(np.concatenate(pieces), whole)
+
+
+# --- the other ways to use the lanes --------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_inputs, n_units", SIZES)
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_units_in_lanes_give_the_same_bits(cell, activation, n_inputs, n_units, dtype):
+    layer = LayerOfLanes(cell, activation, n_inputs, n_units, 1, dtype)
+    x = layer.inputs(5)
+    hidden = layer.run(x, training=False)
+    for lane in range(3 if layer.lanes.n_samples > 2 else 1):
+        alone = x[:, :, lane : lane + 1]
+        out, *_ = layer.step(alone, lanes=UnitsInLanes(np.dtype(dtype)))
+        assert_same_bits(out[:, :, 0], hidden[:, :, lane])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_inputs, n_units", SIZES)
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_two_registers_give_the_same_bits(cell, activation, n_inputs, n_units, dtype):
+    """Of states and of the gradients of inputs; those of weights are other sums."""
+    one, two = (
+        LayerOfLanes(cell, activation, n_inputs, n_units, n, dtype) for n in REGISTERS
+    )
+    x = two.inputs(4)
+    d_output = two.rng.normal(size=(4, n_units, x.shape[2])).astype(dtype)
+    hidden, flat, d_x = two.run(x, d_output=d_output)
+    total = np.zeros(flat.shape)
+    for half in np.split(np.arange(x.shape[2]), 2):
+        result = one.run(x[:, :, half], d_output=d_output[:, :, half])
+        assert_same_bits(hidden[:, :, half], result[0])
+        assert_same_bits(d_x[:, :, half], result[2])
+        total += result[1]
+    tolerance = 1e-4 if dtype == np.float32 else 1e-12
+    assert_allclose(flat, total, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_room_for_more_steps_changes_no_bit(cell, activation, n_registers):
+    layer = LayerOfLanes(cell, activation, 2, 3, n_registers)
+    x = layer.inputs(4)
+    d_output = layer.rng.normal(size=(4, 3, x.shape[2]))
+    exact = layer.run(x, d_output=d_output)
+    roomy = layer.run(x, d_output=d_output, n_more=3)
+    for left, right in zip(exact, roomy, strict=True):
+        assert_array_equal(left, right)
+
+
+# --- gradients ------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("n_steps", [1, 2, 5])
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_every_gradient(cell, activation, n_steps):
+def test_every_gradient(cell, activation, n_steps, n_registers):
     """Of every parameter and every input, coordinate by coordinate."""
-    layer = LayerOfLanes(cell, activation, 1, 2)
+    layer = LayerOfLanes(cell, activation, 1, 2, n_registers)
     x = layer.inputs(n_steps)
     d_output = layer.rng.normal(size=(n_steps, 2, x.shape[2]))
     _, flat, d_x = layer.run(x, d_output=d_output)
@@ -186,9 +294,9 @@ def test_every_gradient(cell, activation, n_steps):
 @pytest.mark.needs_jit
 @pytest.mark.parametrize("n_inputs, n_units", [(3, 5), (9, 17), (1, 16), (8, 24)])
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_gradients_of_larger_layers(cell, activation, n_inputs, n_units):
+def test_gradients_of_larger_layers(cell, activation, n_inputs, n_units, n_registers):
     """Along random directions within each parameter, and within the inputs."""
-    layer = LayerOfLanes(cell, activation, n_inputs, n_units)
+    layer = LayerOfLanes(cell, activation, n_inputs, n_units, n_registers)
     layer.parameters *= 0.5
     x = layer.inputs(4)
     d_output = layer.rng.normal(size=(4, n_units, x.shape[2]))
@@ -211,8 +319,8 @@ def test_gradients_of_larger_layers(cell, activation, n_inputs, n_units):
 
 
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_gradients_are_linear_in_what_comes_back(cell, activation):
-    layer = LayerOfLanes(cell, activation, 2, 3)
+def test_gradients_are_linear_in_what_comes_back(cell, activation, n_registers):
+    layer = LayerOfLanes(cell, activation, 2, 3, n_registers)
     x = layer.inputs(3)
     d_output = layer.rng.normal(size=(3, 3, x.shape[2]))
     _, once, _ = layer.run(x, d_output=d_output)
@@ -221,14 +329,14 @@ def test_gradients_are_linear_in_what_comes_back(cell, activation):
 
 
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_float32_gradients_are_those_of_float64(cell, activation):
-    single = LayerOfLanes(cell, activation, 2, 3, np.float32)
-    double = LayerOfLanes(cell, activation, 2, 3)
+def test_float32_gradients_are_those_of_float64(cell, activation, n_registers):
+    single = LayerOfLanes(cell, activation, 2, 3, n_registers, np.float32)
+    double = LayerOfLanes(cell, activation, 2, 3, n_registers)
     double.parameters[:] = single.parameters
     x = single.inputs(4)
     d_output = single.rng.normal(size=(4, 3, x.shape[2])).astype(np.float32)
     _, flat, d_x = single.run(x, d_output=d_output)
-    lanes = lane_count(np.float64)
+    lanes = double.lanes.n_samples
     total = np.zeros_like(double.parameters)
     for first in range(0, x.shape[2], lanes):
         some = np.s_[:, :, first : first + lanes]
@@ -241,9 +349,9 @@ def test_float32_gradients_are_those_of_float64(cell, activation):
 
 
 @pytest.mark.parametrize("cell", [c for c in CELLS if not CELLS[c].has_activation])
-def test_cells_with_gates_stay_finite_under_any_input(cell):
-    layer = LayerOfLanes(cell, "tanh", 1, 3)
-    x = np.zeros((6, 1, lane_count(np.float64)))
+def test_cells_with_gates_stay_finite_under_any_input(cell, n_registers):
+    layer = LayerOfLanes(cell, "tanh", 1, 3, n_registers)
+    x = np.zeros((6, 1, layer.lanes.n_samples))
     x[::2], x[1::2] = 1e300, -1e300
     hidden = layer.run(x)
     assert np.abs(hidden).max() <= 1

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from skrnn import training
+from skrnn.lanes import SamplesInLanes
 from skrnn.losses import squared_error
 from skrnn.network import Network
 from skrnn.optimizers import Optimizer
@@ -14,7 +16,7 @@ from skrnn.schedules import Schedule
 from skrnn.training import Trainer, TrainingSet
 from tests.golden import make_golden
 from tests.golden.make_golden import FOLDER, KINDS, LENGTHS, NAMES, RATE, SOLVERS
-from tests.oracles.harness import Ragged, run_network
+from tests.oracles.harness import Ragged, predict_in_all_lanes, run_network
 
 # Measured where registers have 512 bits: 8e-16 and 6e-7, the same after ten updates.
 TOLERANCES = {np.float64: 1e-14, np.float32: 4e-6}
@@ -44,24 +46,36 @@ def check_named(network, flat, arrays, group, tolerance):
         assert_allclose(view, expected, rtol=tolerance, atol=tolerance, err_msg=key)
 
 
+@pytest.mark.parametrize("n_registers", [1, 2])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_prediction_loss_and_gradient(name, dtype):
+def test_prediction_loss_and_gradient(name, dtype, n_registers):
     arrays, network, parameters, sequences = load(name, dtype)
     weights = np.full(len(sequences), 1 / len(sequences))
     raw, loss, gradient = run_network(
-        network, parameters, sequences, squared_error, arrays["targets"], weights
+        network,
+        parameters,
+        sequences,
+        squared_error,
+        arrays["targets"],
+        weights,
+        n_registers=n_registers,
     )
     tolerance = TOLERANCES[dtype]
     assert_allclose(raw, arrays["raw"], rtol=tolerance, atol=tolerance)
+    predicted = predict_in_all_lanes(network, parameters, sequences)
+    assert_allclose(predicted, arrays["raw"], rtol=tolerance, atol=tolerance)
     assert_allclose(loss, arrays["loss"], rtol=tolerance)
     check_named(network, gradient, arrays, "gradient", tolerance)
 
 
+@pytest.mark.parametrize("n_registers", [1, 2])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("name", NAMES)
-def test_ten_updates(name, solver, dtype):
+def test_ten_updates(name, solver, dtype, n_registers, monkeypatch):
+    lanes = SamplesInLanes(np.dtype(dtype), n_registers)
+    monkeypatch.setattr(training, "training_lanes", lambda *size: lanes)
     arrays, network, parameters, sequences = load(name, dtype)
     n, n_channels = len(sequences), sequences[0].shape[1]
     training_set = TrainingSet(
@@ -78,19 +92,18 @@ def test_ten_updates(name, solver, dtype):
     trainer = Trainer(
         network,
         parameters,
+        training_set,
         squared_error,
         np.zeros(0, dtype),
         optimizer,
         Schedule("constant", RATE, 0.5, 10, 0.0),
         alpha=0.0,
         max_grad_norm=0.0,
+        batch_size=n,
         n_threads=1,
     )
-    with trainer.threads(training_set) as threads:
-        losses = [
-            trainer.epoch(threads, training_set, training_set.rows, n, 0)
-            for _ in arrays[f"{solver}/losses"]
-        ]
+    with trainer.threads() as threads:
+        losses = [trainer.epoch(threads, None, 0) for _ in arrays[f"{solver}/losses"]]
     tolerance = TRAINED_TOLERANCES[dtype]
     assert_allclose(losses, arrays[f"{solver}/losses"], rtol=tolerance)
     check_named(network, parameters, arrays, solver, tolerance)

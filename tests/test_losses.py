@@ -42,15 +42,19 @@ def problem(name, n_targets, rng, dtype=np.float64):
     return raw.astype(dtype), y.astype(dtype), weights.astype(dtype)
 
 
-def evaluate(name, raw, y, weights, scale=1.0):
+def evaluate(name, raw, y, weights):
     """Return the loss's value and its gradient, (n, rows)."""
     rows = np.ascontiguousarray(raw.T[None])
     target = np.ascontiguousarray(y.T[None])
     d_raw = np.full_like(rows, np.nan)
-    weight = weights[None, None].copy()
+    weight = weights[None, None].astype(np.float64)  # as in a workspace
     levels = levels_of(name, raw.dtype)
-    value = LOSSES[name].function(rows, d_raw, target, weight, scale, levels)
-    assert_array_equal(rows, raw.T[None])  # what is read is left as it was
+    value = LOSSES[name].function(rows, d_raw, target, weight, levels)
+    # what is read is left as it was
+    assert_array_equal(rows, raw.T[None])
+    assert_array_equal(target, y.T[None])
+    assert_array_equal(weight[0, 0], weights)
+    assert_array_equal(levels, levels_of(name, raw.dtype))
     return value, d_raw[0].T
 
 
@@ -69,7 +73,7 @@ CASES = [(name, n) for name in LOSSES for n in target_counts(name)]
 @pytest.mark.parametrize("name, n_targets", CASES)
 def test_value(name, n_targets, dtype):
     raw, y, weights = problem(name, n_targets, np.random.default_rng(0), dtype)
-    value, _ = evaluate(name, raw, y, weights, scale=3.0)
+    value, _ = evaluate(name, raw, y, weights)
     expected = oracle(name, *(a.astype(np.float64) for a in (raw, y, weights)))
     assert_allclose(value, expected, rtol=1e-5 if dtype == np.float32 else 1e-13)
 
@@ -78,7 +82,7 @@ def test_value(name, n_targets, dtype):
 @pytest.mark.parametrize("name, n_targets", CASES)
 def test_gradient_is_the_slope_of_the_value(name, n_targets, dtype):
     raw, y, weights = problem(name, n_targets, np.random.default_rng(1), dtype)
-    _, d_raw = evaluate(name, raw, y, weights, scale=0.25)
+    _, d_raw = evaluate(name, raw, y, 0.25 * weights)
     raw, y, weights = (a.astype(np.float64) for a in (raw, y, weights))
     slope = gradient(lambda r: oracle(name, r, y, weights), raw, step=1e-4)
     atol = 1e-6 if dtype == np.float32 else 1e-10

@@ -1,4 +1,4 @@
-"""Data larger than the workspace are read by parts."""
+"""Data larger than the workspace are read by parts, and a sample costs few bytes."""
 
 import tracemalloc
 from contextlib import contextmanager
@@ -12,6 +12,8 @@ pytestmark = pytest.mark.needs_jit
 
 SHAPE = (2000, 200, 64)  # 205 MB of float64, which are holes in a sparse file
 BOUND = 80 * 2**20
+MANY = 200_000  # short samples: what is kept for each of them shows
+BYTES_PER_SAMPLE = 80
 BRIEF = {"cell": "rnn", "hidden_layer_sizes": 2, "max_iter": 1, "random_state": 0}
 BRIEF |= {"n_iter_no_change": np.inf}
 
@@ -27,14 +29,14 @@ def mapped(tmp_path_factory):
 
 
 @contextmanager
-def bounded_memory():
+def bounded_memory(bound=BOUND):
     tracemalloc.start()
     try:
         yield
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < BOUND
+    assert peak < bound
 
 
 @pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"shuffle": False}])
@@ -60,3 +62,49 @@ def test_several_threads_need_no_copy_either(mapped):
 def test_the_bound_would_catch_a_copy(mapped):
     with pytest.raises(AssertionError), bounded_memory():
         mapped.copy()
+
+
+@pytest.fixture(scope="module")
+def many():
+    return np.random.default_rng(0).standard_normal((MANY, 2, 1), dtype=np.float32)
+
+
+def few_bytes_per_sample():
+    return bounded_memory(BYTES_PER_SAMPLE * MANY)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "target", "weighted", "options"),
+    [
+        (RNNRegressor, "f8", False, {}),
+        (RNNRegressor, "f4", True, {"early_stopping": True}),
+        (RNNClassifier, "i8", True, {"shuffle": False}),
+        (RNNClassifier, "U1", False, {}),
+    ],
+)
+def test_a_sample_takes_few_bytes(many, estimator, target, weighted, options):
+    y = (np.arange(MANY) % 3).astype(target)
+    weight = np.linspace(1, 2, MANY) if weighted else None
+    model = estimator(**BRIEF | {"batch_size": 8192} | options)
+    model.fit(many[:100], y[:100]).predict(many[:100])  # compile
+    with few_bytes_per_sample():
+        model.fit(many, y, weight)
+    with few_bytes_per_sample():
+        model.predict(many)
+
+
+def test_repeated_samples_take_few_bytes_too(many):
+    X = np.tile(many[: MANY // 2], (2, 1, 1))
+    y = np.zeros(MANY)
+    model = RNNRegressor(**BRIEF | {"batch_size": 8192})
+    model.fit(X[:100], y[:100])  # compile
+    with few_bytes_per_sample():
+        model.fit(X, y)
+
+
+def test_probabilities_of_many_classes_are_computed_by_parts(many):
+    y = np.arange(20) % 10
+    model = RNNClassifier(**BRIEF).fit(many[:20], y)
+    n_bytes = model.predict_proba(many[:20]).nbytes // 20 * MANY
+    with bounded_memory(4 * n_bytes):  # raw predictions, parts and these joined
+        model.predict_proba(many)

@@ -2,27 +2,32 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
+from skrnn.lanes import SamplesInLanes
 from skrnn.losses import (
     CLASSIFICATION_LOSSES,
     REGRESSION_LOSSES,
     absolute_error,
     squared_error,
 )
-from skrnn.network import Batch, Network, PackedParameters, Workspace
-from skrnn.parameters import CACHE_LINE, ParameterLayout, aligned_zeros
+from skrnn.network import Network, Samples, load, load_targets, network_of
+from skrnn.parameters import aligned_zeros
 from skrnn.prediction import predict_raw
-from skrnn.simd import lane_count
 from tests.oracles import recurrent
 from tests.oracles.derivatives import derivative
 from tests.oracles.harness import (
     Ragged,
+    TrainingRun,
     make_network,
     make_parameters,
     make_sequences,
+    predict_in,
+    predict_in_all_lanes,
     run_network,
 )
 
@@ -46,19 +51,30 @@ LOSSES = {
 LEVELS = {"huber": [0.5], "quantile": [0.2, 0.8]}
 
 
-def check_gradient(network, sequences, loss, targets, weights=None, levels=(), rng=0):
+@pytest.fixture(params=[1, 2], ids="registers{}".format, scope="module")
+def n_registers(request):
+    """How many registers a row of the buffers fills."""
+    return request.param
+
+
+def check_gradient(
+    network, sequences, loss, targets, n_registers, weights=None, levels=()
+):
     """Compare with slopes along random directions within each named parameter.
 
     Any wrong entry shows along almost every direction.
     """
-    rng = np.random.default_rng(rng)
+    rng = np.random.default_rng(0)
     parameters = make_parameters(network, rng)
+    n_steps, n_targets = max(map(len, sequences)), targets.shape[1]
+    at = parameters.copy()
+    training = TrainingRun(network, at, n_steps, n_targets, loss, levels, n_registers)
 
     def value(p):
-        return run_network(network, p, sequences, loss, targets, weights, levels)[1]
+        at[:] = p
+        return training(sequences, targets, weights)[1]
 
-    result = run_network(network, parameters, sequences, loss, targets, weights, levels)
-    flat = result[2]
+    _, _, flat = training(sequences, targets, weights)
     assert np.abs(flat).max() > 1e-3
     for where in network.layout.slices.values():
         for _ in range(2):
@@ -74,29 +90,29 @@ def check_gradient(network, sequences, loss, targets, weights=None, levels=(), r
     "sizes", [(3,), (3, 2), pytest.param((5, 1, 3), marks=pytest.mark.needs_jit)]
 )
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_gradient_by_cell_and_depth(cell, activation, sizes, lengths):
+def test_gradient_by_cell_and_depth(cell, activation, sizes, lengths, n_registers):
     rng = np.random.default_rng(1)
     network = make_network(cell, activation, 2, sizes, 2)
     sequences = make_sequences(rng, lengths, 2)
     targets = rng.normal(size=(len(lengths), 2))
-    check_gradient(network, sequences, squared_error, targets)
+    check_gradient(network, sequences, squared_error, targets, n_registers)
 
 
 @pytest.mark.needs_jit
 @pytest.mark.parametrize("n_inputs", [1, 3, 9])
 @pytest.mark.parametrize("n_units", [1, 3, 5, 17])
 @pytest.mark.parametrize("cell", CELLS)
-def test_gradient_by_sizes(cell, n_units, n_inputs):
+def test_gradient_by_sizes(cell, n_units, n_inputs, n_registers):
     rng = np.random.default_rng(2)
     network = make_network(cell, "tanh", n_inputs, (n_units, n_units), 1 + n_units % 4)
     sequences = make_sequences(rng, LONG_RAGGED, n_inputs)
     targets = rng.normal(size=(len(sequences), network.n_outputs))
     weights = rng.uniform(0.5, 2.0, len(sequences))
-    check_gradient(network, sequences, squared_error, targets, weights)
+    check_gradient(network, sequences, squared_error, targets, n_registers, weights)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_gradient_by_loss(loss):
+def test_gradient_by_loss(loss, n_registers):
     rng = np.random.default_rng(3)
     n, levels = len(RAGGED), LEVELS.get(loss, ())
     if loss.startswith("multiclass"):
@@ -109,7 +125,8 @@ def test_gradient_by_loss(loss):
     network = make_network("gru", "tanh", 2, (3,), n_outputs)
     sequences = make_sequences(rng, RAGGED, 2)
     weights = rng.uniform(0.5, 2.0, n)
-    check_gradient(network, sequences, LOSSES[loss], targets, weights, levels)
+    function = LOSSES[loss]
+    check_gradient(network, sequences, function, targets, n_registers, weights, levels)
 
 
 # --- predictions ----------------------------------------------------------------------
@@ -118,14 +135,21 @@ def test_gradient_by_loss(loss):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("sizes", [(3,), (5, 2)])
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_raw_prediction_is_the_oracles(cell, activation, sizes, dtype):
+def test_raw_prediction_is_the_oracles(cell, activation, sizes, dtype, n_registers):
     assert cell in recurrent.CELLS, f"add {cell!r} to tests/oracles/recurrent.py"
     rng = np.random.default_rng(4)
     network = make_network(cell, activation, 2, sizes, 3)
     parameters = make_parameters(network, rng, dtype)
     sequences = make_sequences(rng, RAGGED, 2)
     targets = np.zeros((len(sequences), 3))
-    raw, value, _ = run_network(network, parameters, sequences, squared_error, targets)
+    raw, value, _ = run_network(
+        network,
+        parameters,
+        sequences,
+        squared_error,
+        targets,
+        n_registers=n_registers,
+    )
     views = network.layout.views(parameters.astype(np.float64))
     expected = [
         recurrent.raw_prediction(cell, activation, views, s.astype(dtype))
@@ -135,6 +159,8 @@ def test_raw_prediction_is_the_oracles(cell, activation, sizes, dtype):
     assert_allclose(raw, expected, rtol=tolerance, atol=tolerance)
     assert_allclose(value, np.mean(raw**2 / 2, axis=1).sum(), rtol=tolerance)
     # without the buffers of a backward pass
+    lanes = SamplesInLanes(np.dtype(dtype), n_registers)
+    assert_array_equal(predict_in(lanes, network, parameters, sequences), raw)
     zeros = np.zeros(2, dtype)
     data = Ragged(sequences, dtype)
     again = predict_raw(network, parameters, data, zeros, zeros + 1, 1)
@@ -142,19 +168,27 @@ def test_raw_prediction_is_the_oracles(cell, activation, sizes, dtype):
 
 
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_a_sequence_alone_gives_what_it_gives_among_others(cell, activation):
+def test_a_sequence_alone_gives_what_it_gives_among_others(
+    cell, activation, n_registers
+):
     rng = np.random.default_rng(5)
     network = make_network(cell, activation, 2, (3, 2), 1)
     parameters = make_parameters(network, rng)
     sequences = make_sequences(rng, LONG_RAGGED, 2)
     targets = rng.normal(size=(len(sequences), 1))
-    raw, value, gradient = run_network(
-        network, parameters, sequences, squared_error, targets
+    training = TrainingRun(
+        network, parameters, 6, 1, squared_error, n_registers=n_registers
     )
+    raw, value, gradient = training(sequences, targets)
     values, gradients = [], []
     for i, sequence in enumerate(sequences):
         raw_alone, value_alone, gradient_alone = run_network(
-            network, parameters, [sequence], squared_error, targets[i : i + 1]
+            network,
+            parameters,
+            [sequence],
+            squared_error,
+            targets[i : i + 1],
+            n_registers=n_registers,
         )
         assert_array_equal(raw_alone[0], raw[i])
         values.append(value_alone)
@@ -180,7 +214,7 @@ may_overflow = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 
 @may_overflow
 @pytest.mark.parametrize("lengths", [[40, 3], [40], [40] * 3])
-def test_relu_that_overflows_where_there_is_no_sequence(lengths):
+def test_relu_that_overflows_where_there_is_no_sequence(lengths, n_registers):
     """In lanes that have ended, and in those that never had a sequence."""
     # inputs of -1 keep the state at 0, those of 0 in the other lanes let it explode
     network, parameters = one_unit_network(
@@ -189,157 +223,137 @@ def test_relu_that_overflows_where_there_is_no_sequence(lengths):
     sequences = [np.full((n, 1), -1.0) for n in lengths]
     targets = np.ones((len(lengths), 1))
     raw, value, gradient = run_network(
-        network, parameters, sequences, squared_error, targets
+        network,
+        parameters,
+        sequences,
+        squared_error,
+        targets,
+        n_registers=n_registers,
     )
     assert_array_equal(raw, 0.0)
+    assert_array_equal(predict_in_all_lanes(network, parameters, sequences), 0.0)
     assert value == 0.5 * len(lengths)
     # no state is above 0, so that nothing but the output's bias matters
     assert_array_equal(gradient, [0, 0, 0, 0, -len(lengths)])
 
 
 @may_overflow
-def test_identity_that_overflows_after_its_own_end():
+def test_identity_that_overflows_after_its_own_end(n_registers):
     network, parameters = one_unit_network(
         "identity", input_weights=1.0, recurrent_weights=1e10, output_weights=1e-300
     )
     # the second ends at 1e300, and a step later there would be infinity
     sequences = [np.ones((3, 1)), np.full((1, 1), 1e300)]
     targets = np.ones((2, 1))
-    raw, _, gradient = run_network(
-        network, parameters, sequences, absolute_error, targets
+    training = TrainingRun(
+        network, parameters, 3, 1, absolute_error, n_registers=n_registers
     )
+    raw, _, gradient = training(sequences, targets)
     alone = [
-        run_network(network, parameters, [s], absolute_error, t[None])
+        run_network(
+            network,
+            parameters,
+            [s],
+            absolute_error,
+            t[None],
+            n_registers=n_registers,
+        )
         for s, t in zip(sequences, targets, strict=True)
     ]
     assert_array_equal(raw[:, 0], [result[0][0, 0] for result in alone])
+    assert_array_equal(predict_in_all_lanes(network, parameters, sequences), raw)
     assert_allclose(gradient, sum(result[2] for result in alone), rtol=1e-13)
     assert np.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("cell, activation", KINDS)
-def test_nothing_is_left_over_from_the_shard_before(cell, activation):
+def test_nothing_is_left_over_from_the_shard_before(cell, activation, n_registers):
     rng = np.random.default_rng(6)
     network = make_network(cell, activation, 2, (3, 2), 1)
     parameters = make_parameters(network, rng)
-    packed = PackedParameters(network, parameters, training=True).packed
-    workspace = Workspace(network, 6, 1, np.float64, training=True)
-    gradients = []
-    lanes = lane_count(np.float64)
-    for lengths in ([3, 1], [6] * lanes, [3, 1]):
-        values = np.random.default_rng(sum(lengths)).normal(size=(sum(lengths), 2))
-        lengths = np.array(lengths)
-        starts = np.cumsum(lengths) - lengths
-        ones = np.ones((len(lengths), 1))
-        batch = Batch(
-            values, starts, lengths, np.zeros(2), np.ones(2), ones, ones[:, 0]
-        )
-        shard = workspace.load(batch, 0)
-        workspace.forward(packed, shard)
-        value = squared_error(
-            workspace.raw,
-            workspace.d_raw,
-            workspace.target,
-            workspace.weight,
-            1.0,
-            np.zeros(0),
-        )
-        gradient = aligned_zeros(parameters.shape, np.float64)
-        layers = network.parameters_of_layers(gradient)
-        workspace.backward(packed, layers, shard)
-        gradients.append((value, gradient))
-    assert gradients[0][0] == gradients[2][0]
-    assert_array_equal(gradients[0][1], gradients[2][1])
+    training = TrainingRun(
+        network, parameters, 6, 1, squared_error, n_registers=n_registers
+    )
+    results = []
+    for lengths in ([3, 1], [6] * training.lanes.n_samples, [3, 1]):
+        sequences = make_sequences(np.random.default_rng(sum(lengths)), lengths, 2)
+        results.append(training(sequences, np.ones((len(lengths), 1))))
+    for first, last in zip(results[0], results[2], strict=True):
+        assert_array_equal(first, last)
 
 
-def test_channels_are_standardized_on_the_way_in():
-    rng = np.random.default_rng(7)
-    network = make_network("gru", "tanh", 2, (3,), 1)
-    parameters = make_parameters(network, rng)
-    sequences = make_sequences(rng, RAGGED, 2)
-    mean, scale = np.array([1.0, -2.0]), np.array([2.0, 0.5])
-    raw = predict_raw(network, parameters, Ragged(sequences), mean, 1 / scale, 1)
-    standardized = Ragged([(s - mean) / scale for s in sequences])
-    zeros = np.zeros(2)
-    expected = predict_raw(network, parameters, standardized, zeros, zeros + 1, 1)
-    assert_allclose(raw, expected, rtol=1e-12)
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    first=st.integers(0, 5),
+    done=st.integers(0, 9),
+    room=st.integers(1, 10),
+)
+def test_load_fills_the_lanes(lengths, first, done, room):
+    """Lane by lane what is left of each sample, as far as there is room."""
+    first = min(first, len(lengths) - 1)
+    last = min(first + 3, len(lengths))
+    longest = max(lengths[first:last])
+    done = min(done, longest - 1)
+    sequences = make_sequences(np.random.default_rng(0), lengths, 2)
+    data = Ragged(sequences)
+    samples = Samples.take(data, np.arange(len(data)), np.float64)
+    mean, inverse_scale = np.array([1.0, -2.0]), np.array([0.5, 4.0])
+    n_lanes = 4
+    x = np.full((room, 3, n_lanes), 9.0)
+    held, n_steps = np.full(n_lanes, 77), np.array([77, done])
+    load(
+        samples.values,
+        samples.starts,
+        samples.lengths,
+        mean,
+        inverse_scale,
+        first,
+        last,
+        x,
+        held,
+        n_steps,
+    )
+    n = min(room, longest - done)
+    assert_array_equal(n_steps, [n, done])
+    expected = np.full_like(x, 9.0)  # the row beyond the channels, and unused steps
+    expected[:n, :2] = 0.0
+    for lane in range(n_lanes):
+        i = first + lane
+        rest = sequences[i][done:] if i < last else sequences[0][:0]
+        ended = done > 0 and len(rest) == 0
+        assert held[lane] == (-1 if ended else len(rest))
+        rest = rest[:n]
+        expected[: len(rest), :2, lane] = (rest - mean) * inverse_scale
+    assert_array_equal(x, expected)
 
 
-# --- parameters -----------------------------------------------------------------------
+def test_load_targets_fills_the_lanes():
+    targets, weights = np.arange(10.0).reshape(5, 2), np.arange(5.0) + 1
+    target, weight = np.full((1, 2, 4), 9.0), np.full((1, 1, 4), 9.0)
+    load_targets(targets, weights, 0.5, 2, 5, target, weight)
+    assert_array_equal(target[0], [[4, 6, 8, 0], [5, 7, 9, 0]])
+    assert_array_equal(weight[0], [[1.5, 2, 2.5, 0]])
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_initialization(cell):
-    network = make_network(cell, "tanh", 3, (5, 4), 2)
-    flat = np.full(network.layout.size, np.nan)
-    network.initialize(flat, np.random.RandomState(0))
-    views = network.layout.views(flat)
-    assert np.isfinite(flat).all()
-    for place, n_inputs, n_units in [("layers.0", 3, 5), ("layers.1", 5, 4)]:
-        recurrences = views[f"{place}.recurrent_weights"]
-        for gate in np.split(recurrences, recurrences.shape[1] // n_units, axis=1):
-            assert_allclose(gate.T @ gate, np.eye(n_units), atol=1e-12)
-        limit = np.sqrt(6.0 / (n_inputs + n_units))
-        inputs = np.abs(views[f"{place}.input_weights"])
-        assert 0.5 * limit < inputs.max() <= limit
-        bias = views[f"{place}.bias"].reshape(-1, n_units)
-        expected = np.zeros_like(bias)
-        for block, value in CELLS[cell].initial_bias.items():
-            expected[block] = value
-        assert_array_equal(bias, expected)
-    assert 0 < np.abs(views["output.weights"]).max() <= 1.0
-    assert_array_equal(views["output.bias"], 0)
+def test_samples_are_taken_in_the_order_of_the_rows():
+    rng = np.random.default_rng(13)
+    data, single = Ragged(make_sequences(rng, RAGGED, 2)), np.dtype("f")
+    targets, weights = rng.normal(size=(3, 1)), rng.uniform(size=3)
+    samples = Samples.take(data, np.array([2, 0]), single, targets, weights)
+    assert samples.values.dtype == np.float32
+    values = np.concatenate([data.sequences[2], data.sequences[0]])
+    assert_array_equal(samples.values, values.astype("f"))
+    assert_array_equal(samples.lengths, [5, 3])
+    assert_array_equal(samples.starts, [0, 5])
+    assert_array_equal(samples.targets, targets[[2, 0]])
+    assert_array_equal(samples.weights, weights[[2, 0]])
+    data.sequences[1][:] = 1e39
+    Samples.take(data, np.array([2, 0]), single)  # not of these
+    with pytest.raises(ValueError, match="too large for float32"):
+        Samples.take(data, np.array([1]), single)
 
 
-def test_the_lstm_remembers_at_first():
-    network = make_network("lstm", "tanh", 1, (3,), 1)
-    flat = np.zeros(network.layout.size)
-    network.initialize(flat, np.random.RandomState(0))
-    bias = network.layout.views(flat)["layers.0.bias"]
-    i, f, n, o = np.split(bias, 4)  # as in tests/oracles/recurrent.py
-    assert_array_equal(f, 1)
-    assert_array_equal([i, n, o], 0)
-
-
-def test_initialization_hangs_on_the_seed_alone():
-    network = make_network("gru", "tanh", 2, (3,), 1)
-    flats = [np.zeros(network.layout.size) for _ in range(3)]
-    for flat, seed in zip(flats, [7, 7, 8], strict=True):
-        network.initialize(flat, np.random.RandomState(seed))
-    assert_array_equal(flats[0], flats[1])
-    assert (flats[0] != flats[2]).any()
-
-
-def test_orthogonal_recurrences_favour_no_sign():
-    network = make_network("rnn", "tanh", 1, (2,), 1)
-    flat = np.zeros(network.layout.size)
-    corners = []
-    for seed in range(200):
-        network.initialize(flat, np.random.RandomState(seed))
-        recurrence = network.layout.views(flat)["layers.0.recurrent_weights"]
-        corners.append(np.sign(recurrence[0, 0]))
-    assert abs(np.mean(corners)) < 0.25
-
-
-def test_views_share_the_flat_vector():
-    layout = ParameterLayout({"a.weights": (2, 3), "a.bias": (3,), "b.weights": (1, 4)})
-    flat = np.arange(13.0)
-    views = layout.views(flat)
-    assert layout.size == 13
-    assert_array_equal(views["a.bias"], [6, 7, 8])
-    views["b.weights"][0, 3] = -1
-    assert flat[12] == -1
-    assert_array_equal(layout.penalized(np.float32), [1] * 6 + [0] * 3 + [1] * 4)
-
-
-@pytest.mark.parametrize("shape", [(0,), (1,), (3, 5), (0, 4)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_aligned_zeros(shape, dtype):
-    zeros = aligned_zeros(shape, dtype)
-    assert zeros.shape == shape and zeros.dtype == dtype
-    assert zeros.flags.c_contiguous and zeros.flags.writeable
-    assert not zeros.any()
-    assert zeros.size == 0 or zeros.ctypes.data % CACHE_LINE == 0
+# --- what a network is ---------------------------------------------------------------
 
 
 def test_flops_grow_with_weights_and_steps():
@@ -362,3 +376,11 @@ def test_network_names_its_parameters():
         "output.weights",
         "output.bias",
     ]
+
+
+def test_networks_of_the_same_architecture_are_one():
+    """So that what is kept for one serves the next model of its kind."""
+    architecture = ("gru", "tanh", 2, (3, 4), 1)
+    assert network_of(architecture) is network_of(architecture)
+    assert network_of(("gru", "tanh", 2, (3, 5), 1)) is not network_of(architecture)
+    assert network_of(architecture).layout.size == Network(*architecture).layout.size

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from skrnn.optimizers import SOLVERS, Optimizer, combine
+from skrnn.recording import Recording, run
 from tests.oracles import optimizers as oracles
 
 DTYPES = [np.float32, np.float64]
@@ -36,12 +37,30 @@ def problem(dtype):
     return parameters, gradients, decayed
 
 
+class Descent:
+    """An optimizer whose recorded update is run step by step."""
+
+    def __init__(self, solver, settings, parameters, decayed):
+        self.optimizer = Optimizer.create(solver, settings, decayed)
+        self.gradient = np.full_like(parameters, np.nan)
+        self.calls = Recording()
+        self.optimizer.record(self.calls, parameters, self.gradient)
+        self.program = self.calls.program()
+
+    def step(self, gradient, rate):
+        self.gradient[:] = gradient
+        self.optimizer.rates[0] = rate
+        run(self.program)
+
+
 def descend(solver, settings, dtype):
     parameters, gradients, decayed = problem(dtype)
-    optimizer = Optimizer.create(solver, settings, decayed)
-    for gradient in gradients:
-        optimizer.step(parameters, gradient, RATE)
-    assert optimizer.n_updates == N_UPDATES
+    descent = Descent(solver, settings, parameters, decayed)
+    for n, gradient in enumerate(gradients):
+        assert descent.optimizer.n_updates == n
+        descent.step(gradient, RATE)
+        assert_array_equal(descent.gradient, gradient)
+    assert descent.optimizer.n_updates == N_UPDATES
     return parameters
 
 
@@ -98,21 +117,50 @@ def test_adam_is_scikit_learns_but_for_the_place_of_epsilon():
 def test_a_gradient_of_zero_moves_nothing(solver, dtype):
     parameters, _, decayed = problem(dtype)
     before = parameters.copy()
-    optimizer = Optimizer.create(solver, SETTINGS, decayed)
-    optimizer.step(parameters, np.zeros_like(parameters), RATE)
+    descent = Descent(solver, SETTINGS, parameters, decayed)
+    descent.step(0.0, RATE)
     assert_array_equal(parameters, before)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_every_solver_finds_the_minimum_of_a_bowl(solver):
     parameters, _, decayed = problem(np.float64)
-    optimizer = Optimizer.create(solver, SETTINGS, decayed)
+    descent = Descent(solver, SETTINGS, parameters, decayed)
     for update in range(600):
-        optimizer.step(parameters, parameters - 1.0, 0.05 * 0.98**update)
+        descent.step(parameters - 1.0, 0.05 * 0.98**update)
     assert_allclose(parameters, 1.0, atol=1e-3)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_copy_goes_its_own_way_and_leads_back(solver):
+    parameters, gradients, decayed = problem(np.float64)
+    descent = Descent(solver, SETTINGS, parameters, decayed)
+    for gradient in gradients[:5]:
+        descent.step(gradient, RATE)
+    before, copy = parameters.copy(), descent.optimizer.copy()
+    assert copy.n_updates == 5
+    ends = []
+    for _ in range(2):
+        for gradient in gradients[5:]:
+            descent.step(gradient, RATE)
+        ends.append(parameters.copy())
+        assert descent.optimizer.n_updates == N_UPDATES and copy.n_updates == 5
+        # what was recorded goes on with the arrays that are restored
+        descent.optimizer.restore(copy)
+        parameters[:] = before
+    assert_array_equal(ends[0], ends[1])
+    assert (ends[0] != before).all()
+
+
 # --- combine --------------------------------------------------------------------------
+
+
+def combined(slots, n_slots, parameters, penalized, penalty, max_norm, gradient):
+    """Fill the gradient; return its norm before clipping and the penalty."""
+    found, limits = np.full(2, np.nan), np.array([penalty, max_norm])
+    n_slots = np.array([n_slots])
+    combine(slots, n_slots, parameters, penalized, limits, gradient, found)
+    return found
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -128,7 +176,7 @@ def test_combine(dtype, n_slots, penalty, max_norm, seed):
     parameters = rng.normal(size=7).astype(dtype)
     penalized = (np.arange(7) % 2).astype(dtype)
     gradient = np.full(7, np.nan, dtype)
-    norm, value = combine(
+    norm, value = combined(
         slots, n_slots, parameters, penalized, penalty, max_norm, gradient
     )
     expected = slots[:n_slots].sum(axis=0, dtype=np.float64)
@@ -151,7 +199,7 @@ def test_combine_tells_of_a_gradient_that_is_not_finite(bad, max_norm, dtype):
     slots[1, 2] = bad
     zeros = np.zeros(4, dtype)
     with np.errstate(invalid="ignore"):
-        norm, _ = combine(slots, 2, zeros, zeros, 0.0, max_norm, zeros.copy())
+        norm, _ = combined(slots, 2, zeros, zeros, 0.0, max_norm, zeros.copy())
     assert not np.isfinite(norm)
 
 
@@ -159,6 +207,6 @@ def test_combine_of_large_gradients_does_not_overflow():
     slots = np.full((1, 4), 1e30, np.float32)
     zeros = np.zeros(4, np.float32)
     gradient = np.empty(4, np.float32)
-    norm, _ = combine(slots, 1, zeros, zeros, 0.0, 1.0, gradient)
+    norm, _ = combined(slots, 1, zeros, zeros, 0.0, 1.0, gradient)
     assert_allclose(norm, 2e30)
     assert_allclose(gradient, 0.5, rtol=1e-6)

@@ -2,25 +2,29 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skrnn.lanes import by_lane
 from skrnn.products import (
-    BLOCK_SIZES,
-    ROWS_AT_ONCE,
-    STEPS_AT_ONCE,
+    PANEL_ROWS,
     accumulate,
-    add_bias_gradient,
-    add_weight_gradient,
+    add_gradients,
     affine,
     clear,
+    new_panel,
     pack,
     pack_transposed,
+    pack_units,
+    spread,
 )
 from skrnn.simd import lane_count
+from skrnn.tiles import LARGEST
+from tests.oracles.packing import block_sizes, fill_up, in_blocks, spread_units
 
 DTYPES = [np.float32, np.float64]
+REGISTERS = [1, 2]
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.integers(0, 37)
 UNTOUCHED = 9.0
@@ -30,65 +34,116 @@ def tolerance(dtype, n_terms):
     return 20 * (n_terms + 1) * float(np.finfo(dtype).eps)
 
 
-def rows_of(rng, n_steps, n_rows, dtype):
-    return rng.normal(size=(n_steps, n_rows, lane_count(dtype))).astype(dtype)
+def rows_of(rng, n_steps, n_rows, dtype, n_registers):
+    lanes = lane_count(dtype)
+    shape = (
+        (n_steps, n_rows, lanes) if n_registers == 1 else (n_steps, n_rows, 2, lanes)
+    )
+    return rng.normal(size=shape).astype(dtype)
 
 
-def packed_columns(weights, cuts=None):
+def packed_columns(weights, cuts=None, largest=LARGEST):
     packed = np.full(weights.size, UNTOUCHED, weights.dtype)
     cuts = [0, weights.shape[1]] if cuts is None else cuts
-    pack(np.ascontiguousarray(weights), np.array(cuts, np.int64), packed)
+    pack(np.ascontiguousarray(weights), np.array(cuts, np.int64), largest, packed)
     return packed
 
 
-def packed_rows(weights):
+def packed_rows(weights, largest=LARGEST):
     packed = np.full(weights.size, UNTOUCHED, weights.dtype)
-    pack_transposed(np.ascontiguousarray(weights), packed)
+    pack_transposed(np.ascontiguousarray(weights), largest, packed)
     return packed
 
 
 # --- packing --------------------------------------------------------------------------
 
 
-@given(n_terms=SIZES, cuts=st.lists(SIZES, min_size=1, max_size=4))
-def test_pack_lays_out_blocks_as_documented(n_terms, cuts):
+@given(
+    n_terms=SIZES,
+    cuts=st.lists(SIZES, min_size=1, max_size=4),
+    largest=st.sampled_from([16, 8, 4]),
+)
+def test_pack_lays_out_blocks_as_documented(n_terms, cuts, largest):
     cuts = np.cumsum([0, *cuts])
     weights = np.arange(n_terms * cuts[-1], dtype=np.float64)
     weights = weights.reshape(n_terms, cuts[-1])
-    packed = packed_columns(weights, cuts)
+    packed = packed_columns(weights, cuts, largest)
     for first, last in zip(cuts[:-1], cuts[1:], strict=True):
         column = first
         while column < last:
-            n = next(size for size in BLOCK_SIZES if size <= last - column)
+            n = next(size for size in block_sizes(largest) if size <= last - column)
             block = packed[column * n_terms : (column + n) * n_terms]
             assert_array_equal(block, weights[:, column : column + n].ravel())
             column += n
 
 
-@given(n_terms=SIZES, n_outputs=SIZES)
-def test_pack_transposed_is_pack_of_the_transpose(n_terms, n_outputs):
+@given(n_terms=SIZES, n_outputs=SIZES, largest=st.sampled_from([16, 8, 4]))
+def test_pack_transposed_is_pack_of_the_transpose(n_terms, n_outputs, largest):
     weights = np.arange(n_terms * n_outputs, dtype=np.float64)
     weights = weights.reshape(n_outputs, n_terms)
-    assert_array_equal(packed_rows(weights), packed_columns(weights.T))
+    packed = packed_rows(weights, largest)
+    assert_array_equal(packed, packed_columns(weights.T, largest=largest))
+
+
+def packed_units(weights, n_units, lanes, boundaries, largest=LARGEST):
+    n_terms, n_columns = weights.shape
+    rows = n_columns // n_units * -(-n_units // lanes)
+    packed = np.full(-(-n_terms // lanes) * rows * lanes**2, UNTOUCHED, weights.dtype)
+    boundaries = np.array(boundaries, np.int64)
+    weights = np.ascontiguousarray(weights)
+    pack_units(weights, n_units, lanes, boundaries, largest, packed)
+    return packed
+
+
+@given(
+    n_terms=SIZES,
+    n_units=st.integers(1, 20),
+    blocks=st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    lanes=st.sampled_from([2, 4, 8]),
+    largest=st.sampled_from([16, 8, 4]),
+)
+def test_pack_units_is_pack_of_weights_filled_up(
+    n_terms, n_units, blocks, lanes, largest
+):
+    blocks = np.cumsum([0, *blocks])
+    weights = 1.0 + np.arange(n_terms * blocks[-1] * n_units)
+    weights = weights.reshape(n_terms, blocks[-1] * n_units)
+    boundaries = blocks * -(-n_units // lanes)
+    packed = packed_units(weights, n_units, lanes, boundaries, largest)
+    filled = fill_up(weights, n_units, lanes)
+    assert_array_equal(packed, in_blocks(filled, boundaries, largest))
+
+
+@given(n_units=st.integers(1, 20), n_blocks=st.integers(1, 4))
+def test_spread_puts_blocks_apart(n_units, n_blocks):
+    numbers = np.arange(1.0, 1 + n_units * n_blocks)
+    width = -(-n_units // 8) * 8
+    rows = np.zeros((1, n_blocks * width))
+    spread(numbers, n_units, width, rows)
+    assert_array_equal(rows[0], spread_units(numbers, n_units, 8))
 
 
 # --- products -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("n_registers", REGISTERS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(n_rows=SIZES, n_x=SIZES, n_h=SIZES, before=st.integers(0, 3), seed=SEEDS)
-def test_affine(dtype, n_rows, n_x, n_h, before, seed):
+def test_affine(dtype, n_registers, n_rows, n_x, n_h, before, seed):
     """Rows from `before` on; weights of the inputs begin there, those of h at 0."""
     rng = np.random.default_rng(seed)
-    last = before + n_rows
+    last, largest = before + n_rows, LARGEST // n_registers
     w = rng.normal(size=(n_x, n_rows)).astype(dtype)
     v = rng.normal(size=(n_h, last)).astype(dtype)
     bias = rng.normal(size=last).astype(dtype)
-    x, h = rows_of(rng, 3, n_x + 1, dtype), rows_of(rng, 2, n_h + 1, dtype)
-    out = np.full((2, last + 2, lane_count(dtype)), UNTOUCHED, dtype)
-    expected = out.astype(np.float64)
+    x = rows_of(rng, 3, n_x + 1, dtype, n_registers)
+    h = rows_of(rng, 2, n_h + 1, dtype, n_registers)
+    out = np.full_like(rows_of(rng, 2, last + 2, dtype, n_registers), UNTOUCHED)
+    expected = by_lane(out).astype(np.float64)
     expected[1, before:last] = (
-        bias[before:, None] + w.T @ x[2, :n_x] + v[:, before:].T @ h[1, :n_h]
+        bias[before:, None]
+        + w.T @ by_lane(x)[2, :n_x]
+        + v[:, before:].T @ by_lane(h)[1, :n_h]
     )
     affine(
         before,
@@ -97,90 +152,166 @@ def test_affine(dtype, n_rows, n_x, n_h, before, seed):
         out,
         1,
         bias,
-        packed_columns(w),
+        packed_columns(w, largest=largest),
         x,
         2,
         n_x,
-        packed_columns(v, [0, before, last]),
+        packed_columns(v, [0, before, last], largest),
         h,
         1,
         n_h,
     )
-    assert_allclose(out, expected, rtol=0, atol=tolerance(dtype, n_x + n_h))
+    atol = tolerance(dtype, n_x + n_h)
+    assert_allclose(by_lane(out), expected, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@given(
+    n_units=st.integers(1, 37),
+    n_x=SIZES,
+    n_h=SIZES,
+    n_blocks=st.integers(1, 3),
+    n_before=st.integers(0, 1),
+    seed=SEEDS,
+)
+def test_affine_of_units_in_lanes(dtype, n_units, n_x, n_h, n_blocks, n_before, seed):
+    """Blocks from `n_before` on; each is filled up to whole rows with zeros."""
+    rng, lanes = np.random.default_rng(seed), lane_count(dtype)
+    n_all = n_before + n_blocks
+    rows_of_block, x_rows, h_rows = (-(-n // lanes) for n in (n_units, n_x, n_h))
+    w = rng.normal(size=(n_x, n_blocks * n_units)).astype(dtype)
+    v = rng.normal(size=(n_h, n_all * n_units)).astype(dtype)
+    bias = rng.normal(size=n_all * n_units).astype(dtype)
+    x = np.zeros((3, x_rows * lanes), dtype)
+    h = np.zeros((2, h_rows * lanes), dtype)
+    # beyond the units there may be any numbers, of which the weights are 0
+    x[:], h[:] = UNTOUCHED, UNTOUCHED
+    x[2, :n_x], h[1, :n_h] = rng.normal(size=n_x), rng.normal(size=n_h)
+    before, last = n_before * rows_of_block, n_all * rows_of_block
+    out = np.full((2, (last + 1) * lanes), UNTOUCHED, dtype)
+    expected = out.astype(np.float64)
+    numbers = bias + h[1, :n_h] @ v
+    numbers[n_before * n_units :] += x[2, :n_x] @ w
+    filled = spread_units(numbers, n_units, lanes)[before * lanes :]
+    expected[1, before * lanes : last * lanes] = filled
+    affine(
+        before,
+        last,
+        before,
+        out,
+        1,
+        spread_units(bias, n_units, lanes)[None],
+        packed_units(w, n_units, lanes, [0, last - before]),
+        x,
+        2,
+        x_rows,
+        packed_units(v, n_units, lanes, [0, before, last]),
+        h,
+        1,
+        h_rows,
+    )
+    assert_allclose(out, expected, rtol=0, atol=tolerance(dtype, n_x + n_h))
+
+
+@pytest.mark.parametrize("n_registers", REGISTERS)
+@pytest.mark.parametrize("dtype", DTYPES)
 @given(n_rows=SIZES, n_terms=SIZES, first=st.integers(0, 3), seed=SEEDS)
-def test_accumulate(dtype, n_rows, n_terms, first, seed):
+def test_accumulate(dtype, n_registers, n_rows, n_terms, first, seed):
     rng = np.random.default_rng(seed)
     w = rng.normal(size=(n_rows, n_terms)).astype(dtype)
-    x = rows_of(rng, 3, first + n_terms + 1, dtype)
-    out = rows_of(rng, 2, n_rows + 1, dtype)
-    expected = out.astype(np.float64)
-    expected[1, :n_rows] += w @ x[2, first : first + n_terms]
-    accumulate(n_rows, out, 1, packed_rows(w), x, 2, first, n_terms)
-    assert_allclose(out, expected, rtol=0, atol=tolerance(dtype, n_terms))
+    x = rows_of(rng, 3, first + n_terms + 1, dtype, n_registers)
+    out = rows_of(rng, 2, n_rows + 1, dtype, n_registers)
+    expected = by_lane(out).astype(np.float64)
+    expected[1, :n_rows] += w @ by_lane(x)[2, first : first + n_terms]
+    packed = packed_rows(w, LARGEST // n_registers)
+    accumulate(n_rows, out, 1, packed, x, 2, first, n_terms)
+    atol = tolerance(dtype, n_terms)
+    assert_allclose(by_lane(out), expected, rtol=0, atol=atol)
 
 
 # --- gradients ------------------------------------------------------------------------
 
 
-def check_weight_gradient(dtype, n_i, n_j, n_steps, z_first, seed):
+def check_gradients(
+    dtype, n_registers, n_i, n_h, columns, n_steps, seed, steps_of_panel=None
+):
+    """`columns` are those of the bias, before the inputs', and the recurrence's."""
     rng = np.random.default_rng(seed)
-    x = rows_of(rng, n_steps + 1, n_i + 1, dtype)
-    z = rows_of(rng, n_steps, z_first + n_j + 1, dtype)
-    target = rng.normal(size=(n_i, n_j)).astype(dtype)
-    left = x[:n_steps, :n_i].transpose(1, 0, 2).reshape(n_i, -1).astype(np.float64)
-    right = z[:, z_first : z_first + n_j].transpose(1, 0, 2).reshape(n_j, -1)
-    expected = target + left @ right.T
-    add_weight_gradient(target, x, z, z_first, n_steps)
-    atol = tolerance(dtype, n_steps * lane_count(dtype))
-    assert_allclose(target, expected, rtol=0, atol=atol)
+    n_bias, first, n_recurrent = columns
+    x, h, z = (
+        rows_of(rng, n_steps + 1, n, dtype, n_registers)
+        for n in (n_i + 1, n_h + 1, n_bias + 1)
+    )
+    shapes = [(n_i, n_bias - first), (n_h, n_recurrent), (n_bias,)]
+    targets = [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+    left, right, gates = (
+        by_lane(rows)[:n_steps, :n].astype(np.float64)
+        for rows, n in ((x, n_i), (h, n_h), (z, n_bias))
+    )
+    expected = [
+        targets[0] + np.einsum("til,tjl->ij", left, gates[:, first:]),
+        targets[1] + np.einsum("til,tjl->ij", right, gates[:, :n_recurrent]),
+        targets[2] + gates.sum(axis=(0, 2)),
+    ]
+    panel, n_lanes = new_panel(np.dtype(dtype)), gates.shape[2]
+    if steps_of_panel is not None:
+        panel = panel[: steps_of_panel * n_lanes + 1]
+    panel[:] = np.nan
+    add_gradients(*targets, x, h, z, first, panel, np.array([n_steps]))
+    atol = tolerance(dtype, n_steps * n_lanes)
+    for target, values in zip(targets, expected, strict=True):
+        assert_allclose(target, values, rtol=0, atol=atol)
 
 
+@st.composite
+def column_counts(draw, most=40):
+    n_bias = draw(st.integers(1, most))
+    return n_bias, draw(st.integers(0, n_bias)), draw(st.integers(0, n_bias))
+
+
+@pytest.mark.parametrize("n_registers", REGISTERS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(
-    n_i=st.integers(1, 13),
-    n_j=st.integers(1, 13),
+    n_i=st.integers(0, 13),
+    n_h=st.integers(0, 13),
+    columns=column_counts(),
     n_steps=st.integers(1, 6),
-    z_first=st.integers(0, 5),
     seed=SEEDS,
 )
-def test_weight_gradient(dtype, n_i, n_j, n_steps, z_first, seed):
-    check_weight_gradient(dtype, n_i, n_j, n_steps, z_first, seed)
+def test_gradients(dtype, n_registers, n_i, n_h, columns, n_steps, seed):
+    check_gradients(dtype, n_registers, n_i, n_h, columns, n_steps, seed)
+
+
+@pytest.mark.parametrize("n_registers", REGISTERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(
+    columns=column_counts(20),
+    n_steps=st.integers(1, 6),
+    steps_of_panel=st.integers(1, 4),
+    seed=SEEDS,
+)
+def test_gradients_by_panels_of_some_steps(
+    dtype, n_registers, columns, n_steps, steps_of_panel, seed
+):
+    check_gradients(dtype, n_registers, 5, 3, columns, n_steps, seed, steps_of_panel)
 
 
 @pytest.mark.needs_jit
+@pytest.mark.parametrize("n_registers", REGISTERS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("extra", [0, 1, 5])
-def test_weight_gradient_beyond_one_tile_of_the_cache(dtype, extra):
-    n, n_steps = ROWS_AT_ONCE + extra, 2 * STEPS_AT_ONCE + extra
-    check_weight_gradient(dtype, n, n + 3, n_steps, extra, seed=extra)
+def test_gradients_beyond_one_panel(dtype, n_registers, extra):
+    n_steps = 2 * PANEL_ROWS // (n_registers * lane_count(dtype)) + extra
+    columns = 64 + extra, 16, 48
+    check_gradients(dtype, n_registers, 32 + extra, 35, columns, n_steps, extra)
 
 
-def test_weight_gradient_in_pieces_of_the_cache_without_jit(monkeypatch):
-    # with the JIT on the constants are compiled in, and this is an ordinary case
-    monkeypatch.setattr("skrnn.products.STEPS_AT_ONCE", 2)
-    monkeypatch.setattr("skrnn.products.ROWS_AT_ONCE", 8)
-    check_weight_gradient(np.float64, 18, 9, 5, 1, seed=0)
-
-
+@pytest.mark.parametrize("n_registers", REGISTERS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=10)
-@given(n=st.integers(0, 9), n_steps=st.integers(1, 5), seed=SEEDS)
-def test_bias_gradient(dtype, n, n_steps, seed):
-    rng = np.random.default_rng(seed)
-    z = rows_of(rng, n_steps + 1, n + 2, dtype)
-    target = rng.normal(size=n).astype(dtype)
-    expected = target + z[:n_steps, :n].sum(axis=(0, 2), dtype=np.float64)
-    add_bias_gradient(target, z, n_steps)
-    atol = tolerance(dtype, n_steps * lane_count(dtype))
-    assert_allclose(target, expected, rtol=0, atol=atol)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_clear(dtype):
-    rows = np.full((4, 5, lane_count(dtype)), np.nan, dtype)
-    clear(rows, 3, 2)
+def test_clear(dtype, n_registers):
+    rows = rows_of(np.random.default_rng(0), 4, 5, dtype, n_registers)
+    rows[:] = np.nan
+    clear(rows, np.array([3]), 2)
     assert_array_equal(rows[:3, :2], 0)
     assert np.isnan(rows[3:]).all() and np.isnan(rows[:, 2:]).all()

@@ -170,6 +170,17 @@ def test_targets_of_one_output_and_of_integers_are_left_as_they_are():
     np.testing.assert_allclose(scale, [np.std(y)])
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_targets_of_some_rows(weighted):
+    rng = np.random.default_rng(0)
+    y, rows = rng.normal(size=50), rng.permutation(50)[:30]
+    weight = rng.integers(0, 3, 30).astype(float) if weighted else None
+    before = y.copy()
+    of_rows = target_statistics(y, weight, rows)
+    np.testing.assert_array_equal(y, before)
+    np.testing.assert_array_equal(of_rows, target_statistics(y[rows], weight))
+
+
 def test_statistics_need_little_memory(tmp_path):
     shape = (20_000, 50, 1)
     X = np.memmap(tmp_path / "X", dtype=np.float64, mode="w+", shape=shape)

@@ -12,16 +12,20 @@ from skrnn._jit import FASTMATH
 from skrnn.simd import (
     get,
     lane_count,
+    lanes_of,
     maximum,
     minimum,
     power_of_two,
     put,
+    quotient,
     round_to_integer,
     total,
+    value_rows,
     where_positive,
 )
 
 DTYPES = [np.float32, np.float64]
+FORMS = ["samples", "samples in two registers", "units"]
 EPSILON = {dtype: np.finfo(dtype).eps for dtype in DTYPES}
 
 # Compiled with the flags of `kernel`, but not cached: these bodies are the tests' own.
@@ -30,18 +34,39 @@ compiled = numba.njit(error_model="numpy", fastmath=FASTMATH)
 compares_with_compiled = pytest.mark.needs_jit
 
 
-def rows_of(rng, n_steps, n_rows, dtype):
-    return rng.normal(size=(n_steps, n_rows, lane_count(dtype))).astype(dtype)
+def shape_of(form, n_steps, n_rows, dtype):
+    lanes = lane_count(dtype)
+    return {
+        "samples": (n_steps, n_rows, lanes),
+        "samples in two registers": (n_steps, n_rows, 2, lanes),
+        "units": (n_steps, n_rows * lanes),
+    }[form]
 
 
-def filled(dtype, *numbers):
-    """Give a (1, 1, lanes) buffer that holds these numbers, over and over."""
-    return np.resize(np.array(numbers, dtype), (1, 1, lane_count(dtype)))
+def rows_of(rng, n_steps, n_rows, dtype, form="samples"):
+    return rng.normal(size=shape_of(form, n_steps, n_rows, dtype)).astype(dtype)
+
+
+def filled(dtype, *numbers, form="samples"):
+    """Give a buffer of one value that holds these numbers, over and over."""
+    return np.resize(np.array(numbers, dtype), shape_of(form, 1, 1, dtype))
 
 
 def test_lane_count_fills_a_register():
     assert lane_count(np.float32) == 2 * lane_count(np.float64)
     assert lane_count(np.float32) * 32 == simd.VECTOR_BITS
+
+
+@compiled
+def _lanes_of(rows):
+    return lanes_of(rows)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_lanes_of_counts_the_numbers_of_a_value(dtype, form):
+    rows = filled(dtype, 1.0, form=form)
+    assert _lanes_of(rows) == lanes_of(rows) == rows.size
 
 
 # --- elementwise ----------------------------------------------------------------------
@@ -71,20 +96,21 @@ def elementwise(a, b, out):
 elementwise_compiled = compiled(elementwise)
 
 
-def run_elementwise(function, x, y):
-    out = np.zeros((1, 17, x.shape[2]), x.dtype)
+def run_elementwise(function, x, y, form="samples"):
+    out = np.zeros(shape_of(form, 1, 17, x.dtype), x.dtype)
     with np.errstate(all="ignore"):
         function(x, y, out)
-    return out[0]
+    return value_rows(out)[0]
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_arithmetic_is_numpys(dtype, seed):
+def test_arithmetic_is_numpys(dtype, form, seed):
     rng = np.random.default_rng(seed)
-    x, y = (rows_of(rng, 1, 1, dtype) for _ in range(2))
-    a, b = x[0, 0], y[0, 0]
-    out = run_elementwise(elementwise_compiled, x, y)
+    x, y = (rows_of(rng, 1, 1, dtype, form) for _ in range(2))
+    a, b = value_rows(x)[0, 0], value_rows(y)[0, 0]
+    out = run_elementwise(elementwise_compiled, x, y, form)
     expected = [a + b, a - b, a * b, a / b, a + 2, 2 - a, 3 * a, 1 / a]
     expected += [np.minimum(a, b), np.maximum(a, b)]
     expected += [np.where(a > 0, b, 7), np.where(a > 0, 5, b), np.rint(a)]
@@ -94,27 +120,29 @@ def test_arithmetic_is_numpys(dtype, seed):
 
 
 @compares_with_compiled
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_elementwise_of_special_numbers_is_as_defined(dtype):
+def test_elementwise_of_special_numbers_is_as_defined(dtype, form):
     info = np.finfo(dtype)
     special = [0.0, -0.0, 0.5, 1.5, 2.5, -2.5, np.inf, -np.inf, np.nan]
     special += [info.max, -info.max, info.tiny, info.smallest_subnormal]
     for y in special:
         for start in range(0, len(special), lane_count(dtype)):
-            a = filled(dtype, *special[start : start + lane_count(dtype)])
-            b = filled(dtype, y)
+            a = filled(dtype, *special[start : start + lane_count(dtype)], form=form)
+            b = filled(dtype, y, form=form)
             assert_allclose(
-                run_elementwise(elementwise_compiled, a, b),
-                run_elementwise(elementwise, a, b),
+                run_elementwise(elementwise_compiled, a, b, form),
+                run_elementwise(elementwise, a, b, form),
                 rtol=2 * info.eps,
                 atol=2 * info.tiny,  # x / y as x times 1 / y, which may be subnormal
             )
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_nan_stays_where_it_is_the_first_argument(dtype):
-    nan, one = filled(dtype, np.nan), filled(dtype, 1.0)
-    out = run_elementwise(elementwise_compiled, nan, one)
+def test_nan_stays_where_it_is_the_first_argument(dtype, form):
+    nan, one = filled(dtype, np.nan, form=form), filled(dtype, 1.0, form=form)
+    out = run_elementwise(elementwise_compiled, nan, one, form)
     assert np.isnan(out[[8, 9, 13, 14]]).all()
     assert_array_equal(out[10], 7)
 
@@ -124,16 +152,50 @@ def _power_of_two(x, out):
     put(out, 0, 0, power_of_two(get(x, 0, 0)))
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_power_of_two_is_exact(dtype):
+def test_power_of_two_is_exact(dtype, form):
     info = np.finfo(dtype)
     exponents = np.arange(info.minexp, info.maxexp)
     for start in range(0, len(exponents), lane_count(dtype)):
-        x = filled(dtype, *exponents[start : start + lane_count(dtype)])
+        x = filled(dtype, *exponents[start : start + lane_count(dtype)], form=form)
         out = np.zeros_like(x)
         _power_of_two(x, out)
         # exp2 of float64 is exact here, that of float32 is not
         assert_array_equal(out, np.exp2(x.astype(np.float64)))
+
+
+def division(x, y, out):
+    put(out, 0, 0, quotient(get(x, 0, 0), get(y, 0, 0)))
+
+
+division_compiled = compiled(division)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_quotient_is_within_two_units_in_the_last_place(dtype, form, seed):
+    rng = np.random.default_rng(seed)
+    x, y = (rows_of(rng, 1, 1, dtype, form) for _ in range(2))
+    x *= np.exp(rng.uniform(-9, 9)).astype(dtype)
+    y += np.copysign(1, y) * rng.uniform(0, 100)
+    out, defined = np.zeros_like(x), np.zeros_like(x)
+    division_compiled(x, y, out)
+    division(x, y, defined)
+    exact = x.astype(np.longdouble) / y
+    assert (np.abs(out - exact) <= 2 * np.spacing(np.abs(defined))).all()
+    assert_allclose(defined, exact.astype(dtype), rtol=EPSILON[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_quotient_of_what_is_not_finite(dtype):
+    """Else a network that diverged would look as if it had not."""
+    one = filled(dtype, 1.0)
+    for a, b in [(np.nan, 2.0), (np.inf, 2.0), (2.0, np.nan)]:
+        out = np.zeros_like(one)
+        division_compiled(filled(dtype, a), filled(dtype, b), out)
+        assert_array_equal(out, a / b)
 
 
 @compiled
@@ -141,13 +203,14 @@ def _total(x):
     return total(get(x, 0, 0))
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_total_is_the_sum_over_the_lanes(dtype):
-    x = rows_of(np.random.default_rng(0), 1, 1, dtype)
+def test_total_is_the_sum_over_the_lanes(dtype, form):
+    x = rows_of(np.random.default_rng(0), 1, 1, dtype, form)
     result = _total(x)
     scale = np.abs(x).sum()
     assert_allclose(result, x.sum(dtype=np.float64), atol=4 * EPSILON[dtype] * scale)
-    assert_array_equal(_total(filled(dtype, 1.0)), lane_count(dtype))
+    assert_array_equal(_total(filled(dtype, 1.0, form=form)), x.size)
 
 
 @compiled
@@ -157,10 +220,31 @@ def _copy_then_overwrite(rows, out):
     put(out, 0, 0, value)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_value_does_not_change_with_the_buffer_it_came_from(dtype):
-    rows = filled(dtype, 1.0, 2.0)
+def test_a_value_does_not_change_with_the_buffer_it_came_from(dtype, form):
+    rows = filled(dtype, 1.0, 2.0, form=form)
     before = rows.copy()
     out = np.zeros_like(rows)
     _copy_then_overwrite(rows, out)
     assert_array_equal(out, before)
+
+
+@compiled
+def _swap(rows, t, k, s, m):
+    one, other = get(rows, t, k), get(rows, s, m)
+    put(rows, t, k, other)
+    put(rows, s, m, one)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_are_where_value_rows_has_them(dtype, form):
+    rows = rows_of(np.random.default_rng(1), 4, 3, dtype, form)
+    expected = rows.copy()
+    values = value_rows(expected)
+    assert values.shape[:2] == (4, 3)
+    assert np.shares_memory(values, expected)
+    values[[1, 3], [2, 0]] = values[[3, 1], [0, 2]]
+    _swap(rows, 1, 2, 3, 0)
+    assert_array_equal(rows, expected)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from skrnn.threads import Threads
+from skrnn.threads import MIN_FLOPS_PER_THREAD, Threads
 
 TIMEOUT = 60.0  # of what would otherwise hang
 
@@ -38,6 +38,68 @@ def test_every_thread_has_a_workspace_of_its_own(always_threads):
     assert len(seen) == 2
     assert all(len(workspaces) == 1 for workspaces in seen.values())
     assert len(set.union(*seen.values())) == 2
+
+
+def test_threads_are_entered_again(always_threads):
+    """As they are where predictors are kept: the workspaces stay, the pool does not."""
+    barrier, made = threading.Barrier(2), []
+
+    def work(workspace, task):
+        meet(barrier)
+        return workspace, threading.get_ident()
+
+    threads = Threads(2, lambda: made.append(object()) or made[-1])
+    n_alive, rounds = threading.active_count(), []
+    for _ in range(3):
+        with threads as entered:
+            assert entered is threads
+            rounds.append(threads.map(work, range(2), 1e9))
+        assert threading.active_count() == n_alive
+    assert len(made) == 2
+    assert all({workspace for workspace, _ in round} == set(made) for round in rounds)
+    # one of the two is the calling thread's, each time the first workspace
+    main = {dict((i, w) for w, i in round)[threading.get_ident()] for round in rounds}
+    assert main == {threads.workspace} == {made[0]}
+
+
+def test_another_number_of_threads_from_now_on(always_threads):
+    made = []
+    threads = Threads(1, lambda: made.append(object()) or made[-1])
+    for n_threads in (1, 3, 2, 4):
+        threads.n_threads = n_threads
+        barrier = threading.Barrier(n_threads)
+
+        def work(workspace, task, barrier=barrier):
+            meet(barrier)
+            return workspace
+
+        with threads:
+            workspaces = threads.map(work, range(n_threads), 1e9)
+        assert len(set(workspaces)) == n_threads
+    assert len(made) == 4
+
+
+def test_an_exception_leaves_threads_that_can_be_entered_again(always_threads):
+    def fail(workspace, task):
+        raise ValueError("on purpose")
+
+    threads = Threads(3, object)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="on purpose"), threads:
+            threads.map(fail, range(9), 1e9)
+    with threads:
+        assert threads.map(lambda _, task: task, range(9), 1e9) == list(range(9))
+
+
+def test_threads_are_worthwhile_where_there_is_work_for_each():
+    threads = Threads(4, object)
+    enough = 4 * MIN_FLOPS_PER_THREAD
+    assert threads.worthwhile(enough, 100) == 4
+    assert threads.worthwhile(enough, 3) == 3
+    assert threads.worthwhile(enough - 1, 100) == 3
+    assert threads.worthwhile(0, 100) < 2
+    threads.n_threads = 1
+    assert threads.worthwhile(100 * enough, 100) == 1
 
 
 def test_little_work_stays_in_the_calling_thread():

@@ -1,12 +1,14 @@
 """The loop: threads change no bit, shards add up, and every way that training ends."""
 
 import threading
+from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skrnn import prediction, training
+from skrnn import training
 from skrnn.losses import squared_error
 from skrnn.optimizers import Optimizer
 from skrnn.prediction import predict_raw
@@ -33,7 +35,7 @@ def make_set(n=6, n_channels=2, dtype=np.float64, seed=0, longest=4):
         Ragged(sequences, dtype),
         np.arange(n),
         rng.normal(size=(n, 1)).astype(dtype),
-        rng.uniform(0.5, 2.0, size=n).astype(dtype),
+        rng.uniform(0.5, 2.0, size=n),
         np.zeros(n_channels, dtype),
         np.ones(n_channels, dtype),
     )
@@ -42,7 +44,10 @@ def make_set(n=6, n_channels=2, dtype=np.float64, seed=0, longest=4):
 def make_trainer(
     network,
     parameters,
+    training_set,
+    batch_size,
     loss=squared_error,
+    levels=(),
     solver="sgd",
     settings=SGD,
     schedule="constant",
@@ -56,26 +61,30 @@ def make_trainer(
     return Trainer(
         network,
         parameters,
+        training_set,
         loss,
-        np.zeros(0, dtype),
+        np.array(levels, dtype),
         Optimizer.create(solver, settings, penalized),
         Schedule(schedule, rate, 0.5, 10, 0.0),
         alpha,
         max_grad_norm,
+        batch_size,
         n_threads,
     )
 
 
-def tiny_trainer(loss=squared_error, **options):
+def tiny_trainer(training_set=None, batch_size=3, **options):
     network = make_network("rnn", "tanh", 2, (2,), 1)
     parameters = make_parameters(network, np.random.default_rng(0))
-    return make_trainer(network, parameters, loss, **options)
+    training_set = training_set or make_set()
+    return make_trainer(network, parameters, training_set, batch_size, **options)
 
 
-def one_epoch(trainer, training_set, batch_size, order=None):
-    order = training_set.rows if order is None else order
-    with trainer.threads(training_set) as threads:
-        return trainer.epoch(threads, training_set, order, batch_size, 0)
+def one_epoch(trainer, seed=None):
+    """Pass once over the rows, in their order unless there is a seed."""
+    random_state = None if seed is None else np.random.RandomState(seed)
+    with trainer.threads() as threads:
+        return trainer.epoch(threads, random_state, 0)
 
 
 # --- gradients of batches -------------------------------------------------------------
@@ -85,12 +94,12 @@ def one_epoch(trainer, training_set, batch_size, order=None):
 @pytest.mark.parametrize("n", [1, 5, pytest.param(300, marks=pytest.mark.needs_jit)])
 def test_a_batch_is_the_sum_of_its_samples(cell, n):
     """300 samples are more shards than slots, some slots with several."""
-    assert n < 300 or n > training.MAX_SLOTS * lane_count(np.float64)
+    assert n < 300 or n > training.MAX_SLOTS * 2 * lane_count(np.float64)
     network = make_network(cell, "tanh", 2, (3,), 1)
     before = make_parameters(network, np.random.default_rng(1))
     after, training_set = before.copy(), make_set(n)
-    trainer = make_trainer(network, after, alpha=0.6)
-    mean_loss = one_epoch(trainer, training_set, n)
+    trainer = make_trainer(network, after, training_set, n, alpha=0.6)
+    mean_loss = one_epoch(trainer)
     weights, data = training_set.weights, training_set.data
     loss, gradient = 0.0, np.zeros_like(before)
     for i in range(n):
@@ -117,9 +126,9 @@ def test_the_order_within_a_batch_makes_no_difference():
     training_set = make_set(7)
     results = []
     for seed in range(3):
-        trainer = tiny_trainer()
         order = np.random.default_rng(seed).permutation(7)
-        one_epoch(trainer, training_set, 7, order)
+        trainer = tiny_trainer(replace(training_set, rows=order), 7)
+        one_epoch(trainer, seed)
         results.append(trainer.parameters)
     assert_allclose(results[1], results[0], rtol=1e-12)
     assert_allclose(results[2], results[0], rtol=1e-12)
@@ -127,9 +136,9 @@ def test_the_order_within_a_batch_makes_no_difference():
 
 def test_max_grad_norm_bounds_a_step():
     for max_norm in (1e-3, 1e6):
-        trainer = tiny_trainer(max_grad_norm=max_norm)
+        trainer = tiny_trainer(batch_size=6, max_grad_norm=max_norm)
         before = trainer.parameters.copy()
-        one_epoch(trainer, make_set(), 6)
+        one_epoch(trainer)
         length = np.linalg.norm(trainer.parameters - before) / 0.1
         assert length == pytest.approx(1e-3) if max_norm == 1e-3 else length > 0.01
 
@@ -137,12 +146,76 @@ def test_max_grad_norm_bounds_a_step():
 def test_batches_follow_each_other():
     """Each begins with the parameters, but not the gradient, of the one before."""
     training_set = make_set(4)
-    trainer, by_hand = tiny_trainer(), tiny_trainer().parameters
-    one_epoch(trainer, training_set, 2)
+    trainer, by_hand = tiny_trainer(training_set, 2), tiny_trainer().parameters
+    one_epoch(trainer)
     for rows in ([0, 1], [2, 3]):
-        fresh = make_trainer(trainer.network, by_hand)
-        one_epoch(fresh, training_set, 2, np.array(rows))
+        some = replace(training_set, rows=np.array(rows))
+        one_epoch(make_trainer(trainer.network, by_hand, some, 2))
     assert_array_equal(trainer.parameters, by_hand)
+
+
+def test_an_epoch_begins_with_the_parameters_as_they_are():
+    training_set = make_set(4)
+    trainer, fresh = tiny_trainer(training_set), tiny_trainer(training_set)
+    before = trainer.parameters.copy()
+    one_epoch(trainer)
+    trainer.parameters[:] = before
+    one_epoch(trainer)
+    one_epoch(fresh)
+    assert_array_equal(trainer.parameters, fresh.parameters)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_weights():
+    """Of each minibatch with the parameters that it found."""
+    training_set = make_set(5)
+    trainer, by_hand = tiny_trainer(training_set, 2), tiny_trainer().parameters
+    total = 0.0
+    for rows in ([0, 1], [2, 3], [4]):
+        some = replace(training_set, rows=np.array(rows))
+        loss = one_epoch(make_trainer(trainer.network, by_hand, some, 2))
+        total += loss * training_set.weights[rows].sum()
+    expected = total / training_set.weights.sum()
+    assert one_epoch(trainer) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+@pytest.mark.parametrize("what", ["CHUNK_BYTES", "CHUNK_FLOPS"])
+def test_minibatches_gathered_by_parts_change_no_bit(what, seed, monkeypatch):
+    results = []
+    for bound in (10**9, 1):
+        monkeypatch.setattr(training, what, bound)
+        training_set = make_set(11)
+        taken, take = [], training_set.data.take
+        training_set.data.take = lambda rows, t=take, n=taken: n.append(rows) or t(rows)
+        trainer = tiny_trainer(training_set, solver="adam", settings=ADAM)
+        losses = [one_epoch(trainer, seed) for _ in range(2)]
+        results.append((losses, trainer.parameters.tobytes(), len(taken)))
+    assert results[0][:2] == results[1][:2]
+    assert [n for *_, n in results] == [2, 8]
+
+
+def test_rates_follow_the_schedule_of_the_samples_seen():
+    """Each update has its own, by the minibatches and the samples before it."""
+    asked, used = [], []
+    trainer = tiny_trainer(make_set(7), solver="sgd")
+
+    class Halving:
+        runs_its_course = False
+
+        def rate(self, n_updates, n_samples):
+            asked.append((n_updates, n_samples))
+            return 0.1 / 2**n_updates
+
+    trainer.schedule = Halving()
+    with trainer.threads() as threads:
+        trainer.epoch(threads, None, 100)
+        used.append(trainer.optimizer.rates[0])
+        trainer.epoch(threads, np.random.RandomState(0), 107)
+        used.append(trainer.optimizer.rates[0])
+    assert [n for n, _ in asked] == list(range(6))
+    assert asked[:3] == [(0, 100), (1, 103), (2, 106)]
+    assert asked[3][1] == 107 and asked[5][1] < 114
+    assert used == [0.1 / 4, 0.1 / 32]
 
 
 # --- threads --------------------------------------------------------------------------
@@ -159,22 +232,26 @@ def always_threads(monkeypatch):
 def test_the_number_of_threads_changes_no_bit(cell, dtype, always_threads):
     network = make_network(cell, "tanh", 2, (3, 2), 1)
     # many slots, of one and of two shards, and a last batch that is small
-    training_set = make_set(23 * lane_count(dtype) + 3, dtype=dtype)
+    n_lanes = 2 * lane_count(dtype)
+    training_set = make_set(23 * n_lanes + 3, dtype=dtype)
     results = []
     for n_threads in (1, 2, 5):
-        rng = np.random.default_rng(2)
-        parameters = make_parameters(network, rng, dtype)
+        random_state = np.random.RandomState(2)
+        parameters = make_parameters(network, np.random.default_rng(2), dtype)
         trainer = make_trainer(
-            network, parameters, solver="adam", settings=ADAM, n_threads=n_threads
+            network,
+            parameters,
+            training_set,
+            20 * n_lanes + 1,
+            solver="adam",
+            settings=ADAM,
+            alpha=0.7,
+            max_grad_norm=0.01,
+            n_threads=n_threads,
         )
-        losses = []
-        with trainer.threads(training_set) as threads:
-            for _ in range(4):
-                order = rng.permutation(training_set.rows)
-                batch_size = 20 * lane_count(dtype) + 1
-                losses.append(
-                    trainer.epoch(threads, training_set, order, batch_size, 0)
-                )
+        with trainer.threads() as threads:
+            assert (threads.worthwhile(1e9, 16) > 1) == (n_threads > 1)
+            losses = [trainer.epoch(threads, random_state, 0) for _ in range(4)]
         zeros = np.zeros(2, dtype)
         raw = predict_raw(
             network, parameters, training_set.data, zeros, zeros + 1, n_threads
@@ -183,34 +260,26 @@ def test_the_number_of_threads_changes_no_bit(cell, dtype, always_threads):
     assert results[0] == results[1] == results[2]
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 100])
-def test_prediction_by_chunks_changes_no_bit(chunk_bytes, monkeypatch):
-    network = make_network("gru", "tanh", 2, (3,), 1)
-    parameters = make_parameters(network, np.random.default_rng(3))
-    data, zeros = make_set(19).data, np.zeros(2)
-    arguments = (network, parameters, data, zeros, zeros + 1, 1)
-    whole = predict_raw(*arguments)
-    monkeypatch.setattr(prediction, "CHUNK_BYTES", chunk_bytes)
-    taken, take = [], data.take
-    data.take = lambda rows: taken.append(len(rows)) or take(rows)
-    assert_array_equal(predict_raw(*arguments), whole)
-    assert sum(taken) == 19 and len(taken) > 5
-
-
+@pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("exception", [RuntimeError, KeyboardInterrupt])
-def test_an_exception_within_an_epoch_surfaces(exception, always_threads):
-    barrier = threading.Barrier(2)
+def test_an_exception_within_an_epoch_surfaces(
+    exception, n_threads, always_threads, monkeypatch
+):
+    barrier = threading.Barrier(n_threads)
 
-    def loss(*arguments):
-        barrier.wait(TIMEOUT)  # both threads are at work
-        if threading.current_thread() is not threading.main_thread():
+    def fail(*arguments):
+        barrier.wait(TIMEOUT)  # all threads are at work
+        if n_threads == 1 or threading.current_thread() is not threading.main_thread():
             raise exception("on purpose")
-        return squared_error(*arguments)
+        return 0.0
 
-    trainer = tiny_trainer(loss, n_threads=2)
+    name = "_train_on_batches" if n_threads == 1 else "_train_on_shards"
+    monkeypatch.setattr(training, name, fail)
+    training_set = make_set(4 * lane_count(np.float64))
+    trainer = tiny_trainer(training_set, 100, n_threads=n_threads)
     before = trainer.parameters.copy()
     with pytest.raises(exception, match="on purpose"):
-        one_epoch(trainer, make_set(2 * lane_count(np.float64)), 100)
+        one_epoch(trainer)
     assert_array_equal(trainer.parameters, before)
 
 
@@ -227,11 +296,10 @@ def run_plan(trainer, n_epochs=5, scores=None, on_epoch=None, **plan):
         return False
 
     remaining = iter(scores or [])
-    options = {"tol": 0.0, "n_iter_no_change": 100, "shuffle": True, "batch_size": 3}
+    options = {"tol": 0.0, "n_iter_no_change": 100, "shuffle": True}
     progress = Progress()
     reason = train(
         trainer,
-        make_set(),
         Plan(
             max_iter=n_epochs,
             early_stopping=scores is not None,
@@ -298,22 +366,39 @@ def test_a_callback_may_stop_training():
     assert len(progress.loss_curve) == 1
 
 
-def failing_after(n_calls, failure):
-    """Give a loss that fails at the call after so many."""
-    calls = []
+# where the JIT is off NumPy tells of what is meant to overflow
+overflows = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 
-    def loss(*arguments):
-        calls.append(None)
-        value = squared_error(*arguments)
-        return failure() if len(calls) > n_calls else value
 
-    return loss
+@numba.njit(error_model="numpy")
+def failing(raw, d_raw, target, weight, levels):
+    """A loss that is levels[1] at the call after so many as levels[0] says."""
+    value = squared_error(raw, d_raw, target, weight, levels)
+    levels[0] -= 1.0
+    return levels[1] if levels[0] < 0.0 else value
+
+
+@numba.njit(error_model="numpy")
+def bad_gradient(raw, d_raw, target, weight, levels):
+    """A loss whose gradient is levels[0] in the first lane."""
+    value = squared_error(raw, d_raw, target, weight, levels)
+    d_raw[0, 0, 0] = levels[0]
+    return value
+
+
+@numba.njit(error_model="numpy")
+def steep(raw, d_raw, target, weight, levels):
+    """A loss whose gradient is too large by the factor levels[0]."""
+    value = squared_error(raw, d_raw, target, weight, levels)
+    for lane in range(d_raw.shape[2]):
+        d_raw[0, 0, lane] *= levels[0]
+    return value
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_divergence_leaves_the_parameters_before_the_epoch(bad):
     # two batches an epoch: the second epoch fails after a batch that was learned from
-    trainer = tiny_trainer(failing_after(3, lambda: bad))
+    trainer = tiny_trainer(loss=failing, levels=[3, bad])
     history = []
 
     def on_epoch(epoch):
@@ -326,79 +411,115 @@ def test_divergence_leaves_the_parameters_before_the_epoch(bad):
     assert_array_equal(trainer.parameters, history[0])
 
 
-def test_a_gradient_that_is_not_finite_is_divergence_too():
-    def loss(raw, d_raw, *others):
-        value = squared_error(raw, d_raw, *others)
-        d_raw[0, 0, 0] = np.nan
-        return value
-
-    trainer = tiny_trainer(loss)
+@overflows
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_gradient_that_is_not_finite_is_divergence_too(
+    bad, n_threads, always_threads
+):
+    trainer = tiny_trainer(
+        make_set(40), 40, loss=bad_gradient, levels=[bad], n_threads=n_threads
+    )
     before = trainer.parameters.copy()
     with pytest.raises(Divergence):
         run_plan(trainer)
     assert_array_equal(trainer.parameters, before)
 
 
-# where the JIT is off NumPy tells of what is meant to overflow
-@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@overflows
 def test_an_update_that_overflows_is_divergence_too():
     """Else the epoch would end with parameters that are not finite."""
-
-    def steep(raw, d_raw, *others):
-        value = squared_error(raw, d_raw, *others)
-        d_raw *= 1e6
-        return value
-
-    trainer = tiny_trainer(steep, rate=1e306)
+    trainer = tiny_trainer(batch_size=6, loss=steep, levels=[1e6], rate=1e306)
     before = trainer.parameters.copy()
     with pytest.raises(Divergence):
-        run_plan(trainer, 1, batch_size=6)
+        run_plan(trainer, 1)
     assert_array_equal(trainer.parameters, before)
 
 
-def interrupt():
-    raise KeyboardInterrupt
+def test_divergence_brings_back_the_optimizer():
+    trainer = tiny_trainer(
+        loss=failing, levels=[7, np.nan], solver="adam", settings=ADAM
+    )
+    before = []
+
+    def on_epoch(epoch):
+        before.append(trainer.optimizer.copy())
+        epoch()
+
+    with pytest.raises(Divergence):
+        run_plan(trainer, on_epoch=on_epoch)
+    assert len(before) == 4 and trainer.optimizer.n_updates == 6
+    assert_array_equal(trainer.optimizer.first, before[-1].first)
+    assert_array_equal(trainer.optimizer.second, before[-1].second)
+    assert trainer.optimizer.first.any()
 
 
-def test_an_interrupt_keeps_what_was_learned():
-    trainer = tiny_trainer(failing_after(4, interrupt))
+@pytest.fixture
+def interrupt_after(monkeypatch):
+    """Return a function that makes the minibatch after so many an interrupt."""
+    monkeypatch.setattr(training, "CHUNK_BYTES", 1)  # each in a call of its own
+    train_on_batches = training._train_on_batches
+
+    def interrupt_after(n):
+        remaining = iter(range(n))
+
+        def train(*arguments):
+            if next(remaining, None) is None:
+                raise KeyboardInterrupt
+            return train_on_batches(*arguments)
+
+        monkeypatch.setattr(training, "_train_on_batches", train)
+
+    return interrupt_after
+
+
+def test_an_interrupt_keeps_what_was_learned(interrupt_after):
+    interrupt_after(4)
+    trainer = tiny_trainer()
     reason, progress, history = run_plan(trainer)
     assert reason == training.INTERRUPTED
     assert len(progress.loss_curve) == 2
     assert_array_equal(trainer.parameters, history[-1])
 
 
-def test_an_interrupt_brings_the_best_parameters_back():
-    trainer = tiny_trainer(failing_after(6, interrupt))
+def test_an_interrupt_within_an_epoch_keeps_the_minibatches_before_it(interrupt_after):
+    interrupt_after(5)
+    trainer = tiny_trainer()
+    reason, progress, history = run_plan(trainer)
+    assert reason == training.INTERRUPTED
+    assert len(progress.loss_curve) == 2 and trainer.optimizer.n_updates == 5
+    assert (trainer.parameters != history[-1]).any()
+
+
+def test_an_interrupt_brings_the_best_parameters_back(interrupt_after):
+    interrupt_after(6)
+    trainer = tiny_trainer()
     reason, _, history = run_plan(trainer, 10, [0.1, 0.9, 0.2])
     assert reason == training.INTERRUPTED
     assert_array_equal(trainer.parameters, history[1])
 
 
-def test_without_shuffle_the_order_is_that_of_the_rows():
-    orders = []
+def test_without_shuffle_the_order_is_that_of_the_rows(monkeypatch):
+    orders, draw = [], training.draw_batches
 
-    def recorded(trainer, **plan):
-        epoch = trainer.epoch
+    def recorded(*arguments):
+        batches = draw(*arguments)
+        bounds = batches.shards[batches.batches]
+        orders.append([set(rows) for rows in np.split(batches.rows, bounds[1:-1])])
+        return batches
 
-        def record(threads, training_set, order, *others):
-            orders.append(list(order))
-            return epoch(threads, training_set, order, *others)
-
-        trainer.epoch = record
-        run_plan(trainer, 3, **plan)
-
-    recorded(tiny_trainer(), shuffle=False)
-    assert orders == [list(range(6))] * 3
+    monkeypatch.setattr(training, "draw_batches", recorded)
+    run_plan(tiny_trainer(), 3, shuffle=False)
+    assert orders == [[{0, 1, 2}, {3, 4, 5}]] * 3
     orders.clear()
-    recorded(tiny_trainer(), shuffle=True)
-    assert all(sorted(order) == list(range(6)) for order in orders)
+    run_plan(tiny_trainer(), 3, shuffle=True)
+    assert all(set.union(*order) == set(range(6)) for order in orders)
     assert orders[0] != orders[1]
 
 
 def test_a_new_search_forgets_the_best():
     progress = Progress(by_score=True)
-    plan = Plan(1, 1, True, 0.0, 1, early_stopping=True)
+    plan = Plan(1, True, 0.0, 1, early_stopping=True)
     progress.record(1.0, 0.5, np.zeros(2), plan)
     progress.forget_best()
     progress.record(2.0, 0.3, np.ones(2), plan)

@@ -55,6 +55,14 @@ def test_weights_count_as_repetitions_for_every_loss(loss):
     assert_same(weighted, RNNRegressor(loss=loss, **BRIEF).fit(X[rows], y[rows]))
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_weights_of_any_dtype_are_the_same_weights(shuffle):
+    weight = np.linspace(0.5, 4, 24, dtype=np.float32)
+    model = RNNRegressor(shuffle=shuffle, **BRIEF).fit(X, Y, sample_weight=weight)
+    wide = RNNRegressor(shuffle=shuffle, **BRIEF)
+    assert_same(model, wide.fit(X, Y, sample_weight=weight.astype(np.float64)))
+
+
 def test_weights_do_something():
     weighted = RNNRegressor(**BRIEF).fit(X, Y, sample_weight=WEIGHT)
     plain = RNNRegressor(**BRIEF).fit(X, Y)

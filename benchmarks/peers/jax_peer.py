@@ -11,8 +11,6 @@ from jax import lax  # noqa: E402
 
 from peers.protocol import Peer, cores, seconds_per_step, serve  # noqa: E402
 
-N_GATES = {"rnn": 1, "lstm": 4, "gru": 3}
-
 
 def rnn_step(W_h, state, projected):
     """Return the state after one time step."""
@@ -42,19 +40,29 @@ STEPS = {"rnn": rnn_step, "lstm": lstm_step, "gru": gru_step}
 def make_forward(cell):
     """Return forward(parameters, x) -> (batch,), x of shape (batch, time, channels)."""
 
-    def forward(parameters, x):
-        W_x, W_h, b, W_out, b_out = parameters
+    def run_layer(layer, x, keep_all):
+        W_x, W_h, b = layer
         # The inputs of all time steps are multiplied at once, outside the scan.
-        projected = jnp.swapaxes(x, 0, 1) @ W_x + b
-        zeros = jnp.zeros((x.shape[0], W_h.shape[0]), x.dtype)
+        projected = x @ W_x + b
+        zeros = jnp.zeros((x.shape[1], W_h.shape[0]), x.dtype)
         state = (zeros, zeros) if cell == "lstm" else zeros
 
         def step(state, projected):
-            return STEPS[cell](W_h, state, projected), None
+            state = STEPS[cell](W_h, state, projected)
+            return state, hidden(state) if keep_all else None
 
-        state, _ = lax.scan(step, state, projected)
-        hidden = state[0] if cell == "lstm" else state
-        return (hidden @ W_out + b_out)[:, 0]
+        state, states = lax.scan(step, state, projected)
+        return states if keep_all else hidden(state)
+
+    def hidden(state):
+        return state[0] if cell == "lstm" else state
+
+    def forward(parameters, x):
+        layers, (W_out, b_out) = parameters
+        x = jnp.swapaxes(x, 0, 1)
+        for layer in layers[:-1]:
+            x = run_layer(layer, x, keep_all=True)
+        return (run_layer(layers[-1], x, keep_all=False) @ W_out + b_out)[:, 0]
 
     return forward
 
@@ -99,10 +107,10 @@ class JaxPeer(Peer):
     def prepare(self, work, threads, seconds):
         """Time jitted steps or calls."""
         jax.config.update("jax_enable_x64", work.dtype == "float64")
-        W_x, W_h, b, W_out, b_out = work.weights(N_GATES[work.cell])
-        weights = W_x.T, W_h.T, b, W_out.T, b_out
         # Copies: a donated buffer must not be a view of NumPy's memory.
-        parameters = tuple(jnp.array(weight, copy=True) for weight in weights)
+        parameters = jax.tree.map(
+            lambda weight: jnp.array(weight.T, copy=True), work.weights()
+        )
         make = fit_steps if work.task == "fit" else predict_calls
         return seconds_per_step(make(parameters, work), seconds)
 

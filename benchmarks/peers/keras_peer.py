@@ -20,6 +20,15 @@ CELLS = {
 }
 
 
+def recurrent_layers(work):
+    """Return the layers; all but the last hand on their states of every step."""
+    last = work.n_layers - 1
+    return [
+        CELLS[work.cell](work.n_units, return_sequences=layer < last)
+        for layer in range(work.n_layers)
+    ]
+
+
 class KerasPeer(Peer):
     """A Sequential model through fit and predict_on_batch."""
 
@@ -39,7 +48,7 @@ class KerasPeer(Peer):
         model = keras.Sequential(
             [
                 keras.Input((work.n_timesteps, work.n_channels)),
-                CELLS[work.cell](work.n_units),
+                *recurrent_layers(work),
                 keras.layers.Dense(1),
             ]
         )

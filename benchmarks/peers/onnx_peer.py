@@ -6,29 +6,31 @@ from onnx import TensorProto, helper, numpy_helper
 
 from peers.protocol import Peer, powers_of_two_and_all_cores, seconds_per_step, serve
 
-N_GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 TENSOR_TYPES = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
 
 
 def make_model(work):
     """Return a model from X (time, batch, channels) to prediction (batch, 1)."""
-    W_x, W_h, b, W_out, b_out = work.weights(N_GATES[work.cell])
-    arrays = {
-        "W": W_x[None],
-        "R": W_h[None],
-        "B": np.concatenate([b, np.zeros_like(b)])[None],
-        "W_out": W_out.T.copy(),
-        "b_out": b_out,
-        "axis": np.array([0]),
-    }
+    layers, (W_out, b_out) = work.weights()
+    arrays = {"W_out": W_out.T.copy(), "b_out": b_out}
+    arrays |= {"axis_0": np.array([0]), "axis_1": np.array([1])}
     # The reset gate after the product, as PyTorch and Keras have it.
     options = {"linear_before_reset": 1} if work.cell == "gru" else {}
-    inputs, outputs = ["X", "W", "R", "B"], ["", "states"]
-    nodes = [
-        helper.make_node(
-            work.cell.upper(), inputs, outputs, hidden_size=work.n_units, **options
-        ),
-        helper.make_node("Squeeze", ["states", "axis"], ["state"]),
+    options["hidden_size"] = work.n_units
+    nodes, below = [], "X"
+    for n, (W_x, W_h, b) in enumerate(layers):
+        both = np.concatenate([b, np.zeros_like(b)])
+        arrays |= {f"W{n}": W_x[None], f"R{n}": W_h[None], f"B{n}": both[None]}
+        # All states (time, direction, batch, units), then the last ones.
+        is_last = n == work.n_layers - 1
+        outputs = ["", "last"] if is_last else [f"all{n}"]
+        inputs = [below, f"W{n}", f"R{n}", f"B{n}"]
+        nodes.append(helper.make_node(work.cell.upper(), inputs, outputs, **options))
+        if not is_last:
+            below = f"states{n}"
+            nodes.append(helper.make_node("Squeeze", [f"all{n}", "axis_1"], [below]))
+    nodes += [
+        helper.make_node("Squeeze", ["last", "axis_0"], ["state"]),
         helper.make_node("Gemm", ["state", "W_out", "b_out"], ["prediction"]),
     ]
     kind = TENSOR_TYPES[work.dtype]

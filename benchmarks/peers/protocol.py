@@ -19,6 +19,10 @@ from pathlib import Path
 import numpy as np
 
 BENCHMARKS = Path(__file__).parents[1]
+N_GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+# Operations of a step below which --quick tries one thread only, which wins there or is
+# as good, and above which it tries all cores only.
+SMALL, LARGE = 1e8, 1e9
 
 
 @dataclass(frozen=True)
@@ -31,18 +35,45 @@ class Work:
     """
 
     task: str  # "fit" or "predict"
-    cell: str  # "rnn", "lstm" or "gru"
+    cell: str  # one of N_GATES
     n_units: int
     batch_size: int
     n_timesteps: int
     n_channels: int
+    n_layers: int
     dtype: str
+
+    @property
+    def layer_inputs(self) -> list[int]:
+        """Channels that each layer reads: those of the data, then units."""
+        return [self.n_channels] + [self.n_units] * (self.n_layers - 1)
+
+    @property
+    def operations(self) -> int:
+        """Additions and multiplications that the products of a step cannot do without.
+
+        With n = steps x sequences x gates x units, each layer with F inputs and H units
+        takes 2 n (H + F) forward, and in training 2 n (H + F) for the gradient of the
+        weights, 2 n H for that of the states, and 2 n F for that of the inputs where
+        a layer below needs it. Elementwise work, the output layer and Adam are not
+        counted: what they take lowers the share of the peak.
+        """
+        n = self.n_timesteps * self.batch_size * N_GATES[self.cell] * self.n_units
+        total = 0
+        for layer, n_inputs in enumerate(self.layer_inputs):
+            forward = 2 * n * (self.n_units + n_inputs)
+            total += forward
+            if self.task == "fit":
+                total += forward + 2 * n * self.n_units
+                total += 2 * n * n_inputs if layer > 0 else 0
+        return total
 
     @property
     def n_batches(self) -> int:
         """Minibatches in an epoch: more of the cheap ones, all well inside memory."""
-        cost = self.batch_size * self.n_timesteps * self.n_units
-        return 1 if self.task == "predict" else int(np.clip(2**21 // cost, 4, 64))
+        if self.task == "predict":
+            return 1
+        return int(np.clip(2e9 // self.operations, 2, 64))
 
     def data(self):
         """Return X (n_samples, n_timesteps, n_channels) and y (n_samples,)."""
@@ -52,13 +83,23 @@ class Work:
         y = rng.standard_normal(n_samples)
         return X.astype(self.dtype), y.astype(self.dtype)
 
-    def weights(self, n_gates):
-        """Return random W_x, W_h, b, W_out and b_out of a usual size."""
+    def weights(self):
+        """Return random weights of a usual size.
+
+        For each layer W_x (rows, inputs), W_h (rows, units) and b (rows,), the gates
+        one after the other in the rows; then W_out (1, units) and b_out (1,).
+        """
         rng = np.random.default_rng(1)
-        rows, scale = n_gates * self.n_units, self.n_units**-0.5
-        shapes = [(rows, self.n_channels), (rows, self.n_units), (rows,)]
-        shapes += [(1, self.n_units), (1,)]
-        return [rng.uniform(-scale, scale, s).astype(self.dtype) for s in shapes]
+        rows, scale = N_GATES[self.cell] * self.n_units, self.n_units**-0.5
+
+        def draw(*shapes):
+            return [rng.uniform(-scale, scale, s).astype(self.dtype) for s in shapes]
+
+        layers = [
+            draw((rows, n_inputs), (rows, self.n_units), (rows,))
+            for n_inputs in self.layer_inputs
+        ]
+        return layers, draw((1, self.n_units), (1,))
 
 
 class Peer(ABC):
@@ -77,7 +118,7 @@ class Peer(ABC):
         A measurement should take about `seconds`.
         """
 
-    def notes(self) -> dict[str, float]:
+    def notes(self) -> dict[str, object]:
         """Return what else was measured while preparing."""
         return {}
 
@@ -93,6 +134,13 @@ def powers_of_two_and_all_cores() -> list[int]:
     """Return 1, 2, 4, ... and the number of cores."""
     powers = [2**i for i in range(cores().bit_length()) if 2**i < cores()]
     return [*powers, cores()]
+
+
+def likely_best(thread_counts: list[int], operations: int) -> list[int]:
+    """Return the numbers of threads that are worth trying for so much work."""
+    if operations < SMALL:
+        return thread_counts[:1]
+    return thread_counts[-1:] if operations > LARGE else thread_counts
 
 
 def seconds_per_step(run: Callable[[int], object], seconds: float):
@@ -128,9 +176,12 @@ def serve(peer: Peer) -> None:
         try:
             if work := request.get("prepare"):
                 measures.clear()
-                for threads in peer.thread_counts():
-                    prepared = peer.prepare(Work(**work), threads, request["seconds"])
-                    measures[threads] = prepared
+                work = Work(**work)
+                counts = peer.thread_counts()
+                if request["quick"]:
+                    counts = likely_best(counts, work.operations)
+                for threads in counts:
+                    measures[threads] = peer.prepare(work, threads, request["seconds"])
                 reply = {"notes": peer.notes()}
             else:
                 reply = {"seconds": {n: measure() for n, measure in measures.items()}}
@@ -161,9 +212,10 @@ class Child:
         """Wait until the library is imported; return the versions of its packages."""
         return self._reply()["versions"]
 
-    def prepare(self, work: Work, seconds: float) -> dict[str, float]:
+    def prepare(self, work: Work, seconds: float, quick: bool) -> dict[str, object]:
         """Compile and warm up; return the peer's notes."""
-        return self._ask({"prepare": asdict(work), "seconds": seconds})["notes"]
+        request = {"prepare": asdict(work), "seconds": seconds, "quick": quick}
+        return self._ask(request)["notes"]
 
     def measure(self) -> dict[int, float]:
         """Return seconds per step for each number of threads."""

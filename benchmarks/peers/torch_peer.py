@@ -13,7 +13,9 @@ class Network(torch.nn.Module):
     def __init__(self, work):
         super().__init__()
         cell = CELLS[work.cell]
-        self.recurrent = cell(work.n_channels, work.n_units, batch_first=True)
+        self.recurrent = cell(
+            work.n_channels, work.n_units, work.n_layers, batch_first=True
+        )
         self.output = torch.nn.Linear(work.n_units, 1)
 
     def forward(self, x):

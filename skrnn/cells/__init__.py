@@ -1,6 +1,6 @@
 """The recurrent cells: what each needs to know of one, and the list of them.
 
-A cell is two jitted functions that see a shard of sequences, one in each lane:
+A cell is two jitted functions that see a shard of sequences:
 
 ``forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation)``
     reads the inputs ``x[t]`` and the states ``hidden[0]`` and ``state[0]``, and writes
@@ -11,8 +11,10 @@ A cell is two jitted functions that see a shard of sequences, one in each lane:
     what comes back through time, and writes the gradient with respect to
     the pre-activations into `gates`. `carry` is scratch of one step.
 
-All arrays but the packed weights ``w`` (inputs), ``v`` (recurrent), ``v_t`` (recurrent,
-transposed) and `bias` are (time, rows, lanes). The layer does everything else.
+The weights ``w`` (inputs), ``v`` (recurrent), ``v_t`` (recurrent, transposed) and the
+`bias` are packed for the products, and the rest are buffers of SIMD values. ``n_steps``
+is an array of one integer, ``n_x`` and ``n_h`` count the rows of an input and of a
+state. The layer does everything else.
 """
 
 from collections.abc import Callable

@@ -12,7 +12,7 @@ from skrnn.simd import get, put
 @kernel
 def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
     """Fill ``hidden[1:]``; the pre-activations need no keeping."""
-    for t in range(n_steps):
+    for t in range(n_steps[0]):
         affine(ZERO, n_h, ZERO, gates, ZERO, bias, w, x, t, n_x, v, hidden, t, n_h)
         for k in range(n_h):
             put(hidden, t + 1, k, activate(activation, get(gates, 0, k)))
@@ -21,7 +21,7 @@ def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
 @kernel
 def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activation):
     """Fill `gates` with the gradient of the pre-activations."""
-    for t in range(n_steps - 1, -1, -1):
+    for t in range(n_steps[0] - 1, -1, -1):
         for k in range(n_h):
             h, dh = get(hidden, t + 1, k), get(d_hidden, t, k)
             put(gates, t, k, derivative_times(activation, h, dh))

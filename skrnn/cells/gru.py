@@ -19,7 +19,7 @@ def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
     """Fill ``hidden[1:]`` and `gates` (or reuse its only step)."""
     kept = gates.shape[0] - 1
     a, r, z, n, end = ZERO, n_h, 2 * n_h, 3 * n_h, 4 * n_h
-    for t in range(n_steps):
+    for t in range(n_steps[0]):
         g = min(t, kept)
         affine(a, r, r, gates, g, bias, w, x, t, ZERO, v, hidden, t, n_h)
         affine(r, n, r, gates, g, bias, w, x, t, n_x, v, hidden, t, n_h)
@@ -38,7 +38,7 @@ def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
 def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activation):
     """Replace `gates` by the gradient of their pre-activations."""
     a, r, z, n = 0, n_h, 2 * n_h, 3 * n_h
-    for t in range(n_steps - 1, -1, -1):
+    for t in range(n_steps[0] - 1, -1, -1):
         for k in range(n_h):
             reset = get(gates, t, r + k)
             update = get(gates, t, z + k)

@@ -10,7 +10,7 @@ Rows of the gates, and columns of W and V: i, f, n, o.
 
 from skrnn._jit import ZERO, kernel
 from skrnn.activations import sigmoid, tanh
-from skrnn.products import accumulate, affine, clear
+from skrnn.products import accumulate, affine
 from skrnn.simd import get, put
 
 
@@ -18,7 +18,7 @@ from skrnn.simd import get, put
 def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
     """Fill ``hidden[1:]``, ``state[1:]`` and `gates` (or reuse its only step)."""
     kept = gates.shape[0] - 1
-    for t in range(n_steps):
+    for t in range(n_steps[0]):
         g = min(t, kept)
         affine(ZERO, 4 * n_h, ZERO, gates, g, bias, w, x, t, n_x, v, hidden, t, n_h)
         for k in range(n_h):
@@ -38,8 +38,9 @@ def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
 @kernel
 def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activation):
     """Replace `gates` by the gradient of their pre-activations."""
-    clear(carry, carry.shape[0], n_h)
-    for t in range(n_steps - 1, -1, -1):
+    for k in range(n_h):
+        put(carry, 0, k, 0.0)
+    for t in range(n_steps[0] - 1, -1, -1):
         for k in range(n_h):
             i = get(gates, t, k)
             f = get(gates, t, n_h + k)

@@ -4,33 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skrnn.parameters import aligned_zeros
-from skrnn.simd import lane_count
-
-
-def rows_of(n_steps, n_rows, dtype):
-    """Return a zeroed (time, rows, lanes) buffer.
-
-    Several steps get a row more than a multiple of eight: steps that lie a power of
-    two apart would fall on few sets of the first-level cache.
-    """
-    if n_steps > 1:
-        n_rows += n_rows % 8 == 0
-    return aligned_zeros((n_steps, n_rows, lane_count(dtype)), dtype)
-
 
 @dataclass
 class Shard:
-    """The sequences that the lanes of the buffers hold: at most one each.
+    """The sequences in the lanes, as arrays that recorded calls read.
 
-    `lengths` has an entry for each lane, 0 for a lane without a sequence; `n_steps`
-    is the largest of them, and `some_end_early` says whether any is smaller.
+    `lengths` has an entry for each lane, 0 for a lane without a sequence. The buffers
+    hold ``n_steps[0]`` steps: as many as the largest of the lengths, or fewer in a
+    prediction that goes through the steps by pieces; ``n_steps[1]`` came before them.
     """
 
     lengths: np.ndarray
-    n_steps: int
-    n_samples: int
-    some_end_early: bool
+    n_steps: np.ndarray
 
 
 class Buffers:
@@ -48,8 +33,10 @@ class Buffers:
 class Layer:
     """A layer has `n_inputs`, `n_outputs` and these methods; it holds no arrays.
 
-    `x` is the output buffer of the layer below and `d_x` its ``d_output``, which
-    `backward` overwrites. `packed` is what `pack` made of the parameters.
+    `lanes` says how buffers are laid out, see `skrnn.lanes`. What works on buffers is
+    recorded in `calls`, a `Recording`: `x` is the output buffer of the layer below and
+    `d_x` its ``d_output``, which `backward` overwrites, and `packed` is what `pack`
+    returned.
     """
 
     def parameter_shapes(self):
@@ -59,21 +46,27 @@ class Layer:
     def initialize(self, parameters, random_state):
         """Fill the parameters with their values before training."""
 
-    def allocate_packed(self, dtype, training):
-        """Return what `pack` fills."""
+    def pack(self, calls, parameters, lanes, training):
+        """Return the parameters as `forward` and, if training, `backward` take them.
+
+        The calls that bring them up to date are recorded.
+        """
         return {}
 
-    def pack(self, packed, parameters, training):
-        """Prepare the parameters for `forward` and, if training, for `backward`."""
-
-    def allocate(self, n_steps, dtype, training):
+    def allocate(self, n_steps, lanes, training):
         """Return the `Buffers` of a shard of at most `n_steps` steps."""
         raise NotImplementedError
 
-    def forward(self, packed, x, buffers, shard):
+    def forward(self, calls, packed, x, buffers, shard):
         """Fill ``buffers.output``."""
         raise NotImplementedError
 
-    def backward(self, packed, x, buffers, gradients, d_x, shard):
+    def reset(self, calls, buffers):
+        """Set the initial state to zero."""
+
+    def carry(self, calls, buffers, shard):
+        """Make the last state the initial one of further steps."""
+
+    def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
         """Add to `gradients`; fill `d_x` unless it is None."""
         raise NotImplementedError

@@ -5,17 +5,10 @@ import math
 import numpy as np
 
 from skrnn._jit import ZERO, kernel
-from skrnn.layers._base import Buffers, Layer, rows_of
-from skrnn.parameters import aligned_zeros
-from skrnn.products import (
-    accumulate,
-    add_bias_gradient,
-    add_weight_gradient,
-    clear,
-    pack,
-    pack_transposed,
-)
-from skrnn.simd import put
+from skrnn.layers._base import Buffers, Layer
+from skrnn.products import accumulate, add_gradients, affine, clear, new_panel
+
+ONE_STEP = np.array([1])
 
 
 class Dense(Layer):
@@ -36,53 +29,71 @@ class Dense(Layer):
         weights[:] = random_state.uniform(-limit, limit, weights.shape)
         parameters["bias"][:] = 0.0
 
-    def allocate_packed(self, dtype, training):
-        """Return room for the weights and, if training, their transpose."""
-        names = ["weights", "transposed"] if training else ["weights"]
-        size = self.n_inputs * self.n_outputs
-        return {name: aligned_zeros((size,), dtype) for name in names}
-
-    def pack(self, packed, parameters, training):
+    def pack(self, calls, parameters, lanes, training):
         """Bring the weights into the order in which the products read them."""
-        everything = np.array([0, self.n_outputs])
-        pack(parameters["weights"], everything, packed["weights"])
-        packed["bias"] = parameters["bias"]
+        weights, n = parameters["weights"], self.n_outputs
+        packed = {
+            "weights": lanes.packed(calls, weights, n, [0, 1]),
+            "bias": lanes.packed_bias(calls, parameters["bias"], n),
+        }
         if training:
-            pack_transposed(parameters["weights"], packed["transposed"])
+            packed["transposed"] = lanes.packed_transposed(calls, weights)
+        return packed
 
-    def allocate(self, n_steps, dtype, training):
+    def allocate(self, n_steps, lanes, training):
         """Return the buffers of a shard."""
-        names = ["output", "d_output"] if training else ["output"]
-        return Buffers(**{name: rows_of(1, self.n_outputs, dtype) for name in names})
+        buffers = Buffers(
+            output=lanes.rows(1, self.n_outputs),
+            n_input_rows=lanes.n_rows(self.n_inputs),
+            n_output_rows=lanes.n_rows(self.n_outputs),
+        )
+        if training:
+            buffers.d_output = lanes.rows(1, self.n_outputs)
+            buffers.panel = new_panel(lanes.dtype)
+        return buffers
 
-    def forward(self, packed, x, buffers, shard):
+    def forward(self, calls, packed, x, buffers, shard):
         """Fill the output."""
-        _forward(buffers.output, packed["weights"], packed["bias"], x, self.n_inputs)
+        calls.add(
+            _forward,
+            buffers.output,
+            packed["weights"],
+            packed["bias"],
+            x,
+            buffers.n_input_rows,
+            buffers.n_output_rows,
+        )
 
-    def backward(self, packed, x, buffers, gradients, d_x, shard):
+    def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
         """Add to the gradients and fill `d_x`."""
-        _backward(
+        no_weights = np.zeros((0, 0), x.dtype)
+        calls.add(
+            add_gradients,
             gradients["weights"],
+            no_weights,
             gradients["bias"],
-            d_x,
-            packed["transposed"],
+            x,
             x,
             buffers.d_output,
+            0,
+            buffers.panel,
+            ONE_STEP,
+        )
+        calls.add(clear, d_x, ONE_STEP, self.n_inputs)
+        calls.add(
+            accumulate,
+            self.n_inputs,
+            d_x,
+            0,
+            packed["transposed"],
+            buffers.d_output,
+            0,
+            0,
+            self.n_outputs,
         )
 
 
 @kernel
-def _forward(out, weights, bias, x, n_inputs):
-    n_outputs = len(bias)
-    for k in range(n_outputs):
-        put(out, 0, k, bias[k])
-    accumulate(n_outputs, out, ZERO, weights, x, ZERO, ZERO, n_inputs)
-
-
-@kernel
-def _backward(d_weights, d_bias, d_x, w_t, x, d_out):
-    n_inputs, n_outputs = d_weights.shape
-    add_weight_gradient(d_weights, x, d_out, ZERO, d_out.shape[0])
-    add_bias_gradient(d_bias, d_out, d_out.shape[0])
-    clear(d_x, d_x.shape[0], n_inputs)
-    accumulate(n_inputs, d_x, ZERO, w_t, d_out, ZERO, ZERO, n_outputs)
+def _forward(out, w, bias, x, n_x, n_out):
+    # a product with no terms stands in for the recurrent one
+    affine(ZERO, n_out, ZERO, out, ZERO, bias, w, x, ZERO, n_x, w, x, ZERO, ZERO)

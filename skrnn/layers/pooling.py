@@ -1,7 +1,8 @@
 """From the states at every step to one vector for each sequence."""
 
 from skrnn._jit import kernel
-from skrnn.layers._base import Buffers, Layer, rows_of
+from skrnn.lanes import by_lane
+from skrnn.layers._base import Buffers, Layer
 from skrnn.products import clear
 
 
@@ -11,30 +12,37 @@ class LastStep(Layer):
     def __init__(self, n_inputs):
         self.n_inputs = self.n_outputs = n_inputs
 
-    def allocate(self, n_steps, dtype, training):
+    def allocate(self, n_steps, lanes, training):
         """Return the buffers of a shard."""
         names = ["output", "d_output"] if training else ["output"]
-        return Buffers(**{name: rows_of(1, self.n_outputs, dtype) for name in names})
+        return Buffers(**{name: lanes.rows(1, self.n_outputs) for name in names})
 
-    def forward(self, packed, x, buffers, shard):
+    def forward(self, calls, packed, x, buffers, shard):
         """Pick the last step of each lane."""
-        _gather(buffers.output, x, shard.lengths, self.n_inputs)
+        output = by_lane(buffers.output)
+        calls.add(
+            _gather, output, by_lane(x), shard.lengths, shard.n_steps, self.n_inputs
+        )
 
-    def backward(self, packed, x, buffers, gradients, d_x, shard):
+    def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
         """Let the gradient enter at the last step of each lane."""
-        _scatter(d_x, buffers.d_output, shard.lengths, shard.n_steps, self.n_inputs)
+        n = self.n_inputs
+        calls.add(clear, d_x, shard.n_steps, n)
+        d_output = by_lane(buffers.d_output)
+        calls.add(_scatter, by_lane(d_x), d_output, shard.lengths, n)
 
 
 @kernel
-def _gather(last, x, lengths, n_rows):
-    for k in range(n_rows):
-        for lane in range(len(lengths)):
-            last[0, k, lane] = x[max(lengths[lane] - 1, 0), k, lane]
+def _gather(last, x, lengths, n_steps, n_rows):
+    for lane in range(len(lengths)):
+        if 0 <= lengths[lane] <= n_steps[0]:  # neither ended before nor going on
+            t = max(lengths[lane] - 1, 0)
+            for k in range(n_rows):
+                last[0, k, lane] = x[t, k, lane]
 
 
 @kernel
-def _scatter(d_x, d_last, lengths, n_steps, n_rows):
-    clear(d_x, n_steps, n_rows)
+def _scatter(d_x, d_last, lengths, n_rows):
     for k in range(n_rows):
         for lane in range(len(lengths)):
             if lengths[lane] > 0:

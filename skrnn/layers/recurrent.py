@@ -4,18 +4,11 @@ import math
 
 import numpy as np
 
-from skrnn._jit import ZERO, kernel
+from skrnn._jit import kernel
 from skrnn.activations import UNBOUNDED
-from skrnn.layers._base import Buffers, Layer, rows_of
-from skrnn.parameters import aligned_zeros
-from skrnn.products import (
-    accumulate,
-    add_bias_gradient,
-    add_weight_gradient,
-    clear,
-    pack,
-    pack_transposed,
-)
+from skrnn.lanes import by_lane
+from skrnn.layers._base import Buffers, Layer
+from skrnn.products import accumulate, add_gradients, clear, new_panel
 
 
 class RecurrentLayer(Layer):
@@ -46,10 +39,10 @@ class RecurrentLayer(Layer):
         self._recurrent_cuts = self._cuts(cell.recurrent_blocks)
 
     def _cuts(self, blocks):
-        """First columns of the products that the cell computes apart, and the end."""
+        """First blocks of the products that the cell computes apart, and the end."""
         first, last = blocks
         starts = [block for block in self.cell.products if first <= block < last]
-        return self.n_outputs * (np.array([*starts, last]) - first)
+        return [block - first for block in (*starts, last)]
 
     def parameter_shapes(self):
         """Shapes: a column for each row of the gates that the weights act upon."""
@@ -75,53 +68,44 @@ class RecurrentLayer(Layer):
         for block, value in self.cell.initial_bias.items():
             bias[block] = value
 
-    def allocate_packed(self, dtype, training):
-        """Return room for the weights in the order in which the products read them."""
-        shapes = self.parameter_shapes()
-        sizes = {
-            "input": math.prod(shapes["input_weights"]),
-            "recurrent": math.prod(shapes["recurrent_weights"]),
+    def pack(self, calls, parameters, lanes, training):
+        """Bring the weights into the order in which the products read them."""
+        inputs, recurrent = parameters["input_weights"], parameters["recurrent_weights"]
+        n = self.n_outputs
+        packed = {
+            "input": lanes.packed(calls, inputs, n, self._input_cuts),
+            "recurrent": lanes.packed(calls, recurrent, n, self._recurrent_cuts),
+            "bias": lanes.packed_bias(calls, parameters["bias"], n),
         }
         if training:
-            sizes["input_transposed"] = sizes["input"]
-            sizes["recurrent_transposed"] = sizes["recurrent"]
-        return {name: aligned_zeros((n,), dtype) for name, n in sizes.items()}
+            packed["input_transposed"] = lanes.packed_transposed(calls, inputs)
+            packed["recurrent_transposed"] = lanes.packed_transposed(calls, recurrent)
+        return packed
 
-    def pack(self, packed, parameters, training):
-        """Bring the weights into the order in which the products read them."""
-        pack(parameters["input_weights"], self._input_cuts, packed["input"])
-        pack(
-            parameters["recurrent_weights"],
-            self._recurrent_cuts,
-            packed["recurrent"],
-        )
-        packed["bias"] = parameters["bias"]
-        if training:
-            pack_transposed(parameters["input_weights"], packed["input_transposed"])
-            pack_transposed(
-                parameters["recurrent_weights"], packed["recurrent_transposed"]
-            )
-
-    def allocate(self, n_steps, dtype, training):
+    def allocate(self, n_steps, lanes, training):
         """Return the buffers of one shard of at most `n_steps` steps."""
         n, cell = self.n_outputs, self.cell
         kept_steps = n_steps if training else 1
-        state_steps, state_rows = (n_steps + 1, n) if cell.has_state else (1, 1)
-        hidden = rows_of(n_steps + 1, n, dtype)
+        state_steps, state_units = (n_steps + 1, n) if cell.has_state else (1, 1)
+        hidden = lanes.rows(n_steps + 1, n)
         buffers = Buffers(
             output=hidden[1:],
             hidden=hidden,
-            gates=rows_of(kept_steps, cell.n_blocks * n, dtype),
-            state=rows_of(state_steps, state_rows, dtype),
+            gates=lanes.rows(kept_steps, n, cell.n_blocks),
+            state=lanes.rows(state_steps, state_units),
+            n_input_rows=lanes.n_rows(self.n_inputs),
+            n_unit_rows=lanes.n_rows(n),
         )
         if training:
-            buffers.d_output = rows_of(n_steps, n, dtype)
-            buffers.carry = rows_of(1, state_rows, dtype)
+            buffers.d_output = lanes.rows(n_steps, n)
+            buffers.carry = lanes.rows(1, state_units)
+            buffers.panel = new_panel(lanes.dtype)
         return buffers
 
-    def forward(self, packed, x, buffers, shard):
+    def forward(self, calls, packed, x, buffers, shard):
         """Fill the hidden states."""
-        self.cell.forward(
+        calls.add(
+            self.cell.forward,
             packed["input"],
             packed["recurrent"],
             packed["bias"],
@@ -130,17 +114,32 @@ class RecurrentLayer(Layer):
             buffers.hidden,
             buffers.state,
             shard.n_steps,
-            self.n_inputs,
-            self.n_outputs,
+            buffers.n_input_rows,
+            buffers.n_unit_rows,
             self.activation,
         )
-        if shard.some_end_early and self._may_overflow:
+        if self._may_overflow:
             # after a sequence's own end: 0 times infinity would spoil the gradient
-            _clear_ended(buffers.hidden, shard.lengths, shard.n_steps, self.n_outputs)
+            hidden = by_lane(buffers.hidden)
+            calls.add(
+                _clear_ended, hidden, shard.lengths, shard.n_steps, self.n_outputs
+            )
 
-    def backward(self, packed, x, buffers, gradients, d_x, shard):
+    def reset(self, calls, buffers):
+        """Set the initial state to zero."""
+        for states in (buffers.hidden, buffers.state):
+            calls.add(_clear_first, by_lane(states))
+
+    def carry(self, calls, buffers, shard):
+        """Make the last state the initial one of further steps."""
+        calls.add(_move_last, by_lane(buffers.hidden), shard.n_steps)
+        if self.cell.has_state:
+            calls.add(_move_last, by_lane(buffers.state), shard.n_steps)
+
+    def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
         """Add to the gradients of the parameters; fill `d_x` unless it is None."""
-        self.cell.backward(
+        calls.add(
+            self.cell.backward,
             packed["recurrent_transposed"],
             buffers.gates,
             buffers.hidden,
@@ -151,7 +150,8 @@ class RecurrentLayer(Layer):
             self.n_outputs,
             self.activation,
         )
-        _add_gradients(
+        calls.add(
+            add_gradients,
             gradients["input_weights"],
             gradients["recurrent_weights"],
             gradients["bias"],
@@ -159,10 +159,12 @@ class RecurrentLayer(Layer):
             buffers.hidden,
             buffers.gates,
             self._first_input_row,
+            buffers.panel,
             shard.n_steps,
         )
         if d_x is not None:
-            _input_gradient(
+            calls.add(
+                _input_gradient,
                 d_x,
                 packed["input_transposed"],
                 buffers.gates,
@@ -174,22 +176,29 @@ class RecurrentLayer(Layer):
 
 
 @kernel
-def _add_gradients(d_input, d_recurrent, d_bias, x, hidden, d_gates, first, n_steps):
-    add_weight_gradient(d_input, x, d_gates, first, n_steps)
-    add_weight_gradient(d_recurrent, hidden, d_gates, ZERO, n_steps)
-    add_bias_gradient(d_bias, d_gates, n_steps)
+def _input_gradient(d_x, w_t, d_gates, first, n_terms, n_steps, n_inputs):
+    clear(d_x, n_steps, n_inputs)
+    for t in range(n_steps[0]):
+        accumulate(n_inputs, d_x, t, w_t, d_gates, t, first, n_terms)
 
 
 @kernel
-def _input_gradient(d_x, w_t, d_gates, first, n_terms, n_steps, n_inputs):
-    clear(d_x, n_steps, n_inputs)
-    for t in range(n_steps):
-        accumulate(n_inputs, d_x, t, w_t, d_gates, t, first, n_terms)
+def _clear_first(states):
+    for k in range(states.shape[1]):
+        for lane in range(states.shape[2]):
+            states[0, k, lane] = 0.0
+
+
+@kernel
+def _move_last(states, n_steps):
+    for k in range(states.shape[1]):
+        for lane in range(states.shape[2]):
+            states[0, k, lane] = states[n_steps[0], k, lane]
 
 
 @kernel
 def _clear_ended(hidden, lengths, n_steps, n_units):
     for lane in range(len(lengths)):
-        for t in range(lengths[lane] + 1, n_steps + 1):
+        for t in range(lengths[lane] + 1, n_steps[0] + 1):
             for k in range(n_units):
                 hidden[t, k, lane] = 0.0

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skrnn.blocks import blocks_of
+from skrnn.blocks import CACHE_BYTES, blocks_of
 from skrnn.sequences.frames import is_pandas, read_long
 from skrnn.sequences.numeric import computation_dtype
 from skrnn.sequences.samples import join
@@ -42,7 +42,7 @@ class PaddedData:
         n_samples, self._n_steps, self.n_channels = self._X.shape
         self._uniform = lengths is None
         if lengths is None:
-            lengths = np.full(n_samples, self._n_steps)
+            lengths = self._same_steps(n_samples)
         self.lengths = np.asarray(lengths, dtype=np.int64)
         self.dtype = computation_dtype([X.dtype])
 
@@ -71,19 +71,23 @@ class PaddedData:
         starts = np.arange(len(X)) * self._n_steps
         return steps.take(_places(starts, self.lengths[rows]), axis=0)
 
-    def blocks(self, max_bytes=2**24):
+    def _same_steps(self, n_samples):
+        """Return the number of steps for each sample: one number in memory."""
+        return np.broadcast_to(np.int64(self._n_steps), (n_samples,))
+
+    def blocks(self, max_bytes=CACHE_BYTES):
         """Yield slices of consecutive samples that `take` can hold in memory.
 
         Parameters
         ----------
-        max_bytes : int, default=2**24
+        max_bytes : int, default=CACHE_BYTES
             Bound on what ``take(block)`` allocates; a larger sample is alone.
 
         Yields
         ------
         block : slice
         """
-        steps = np.full(len(self), self._n_steps)
+        steps = self.lengths if self._uniform else self._same_steps(len(self))
         return blocks_of(steps, self.n_channels * self.dtype.itemsize, max_bytes)
 
 
@@ -299,12 +303,12 @@ class Sequences:
         places = _places(self.starts[rows], self.lengths[rows])
         return np.asarray(self.values).take(places, axis=0)
 
-    def blocks(self, max_bytes=2**24):
+    def blocks(self, max_bytes=CACHE_BYTES):
         """Yield slices of consecutive samples that `take` can hold in memory.
 
         Parameters
         ----------
-        max_bytes : int, default=2**24
+        max_bytes : int, default=CACHE_BYTES
             Bound on the bytes of ``take(block)``; a larger sample is alone.
 
         Yields

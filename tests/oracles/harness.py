@@ -1,10 +1,24 @@
 """From plain arrays to the kernels and back: what the tests of networks share."""
 
-import numpy as np
+from functools import partial
+from unittest.mock import patch
 
-from skrnn.network import Batch, Network, PackedParameters, Workspace
+import numba
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skrnn.lanes import SamplesInLanes, UnitsInLanes
+from skrnn.network import (
+    Network,
+    PackedParameters,
+    Samples,
+    TrainingWorkspace,
+    load,
+    load_targets,
+)
 from skrnn.parameters import aligned_zeros
-from skrnn.simd import lane_count
+from skrnn.prediction import predict_raw
+from skrnn.recording import run
 
 
 class Ragged:
@@ -34,38 +48,103 @@ def make_parameters(network, rng, dtype=np.float64, scale=0.4):
     return parameters
 
 
-def run_network(network, parameters, sequences, loss, targets, weights=None, levels=()):
-    """Return raw predictions, the sum of the losses and its gradient by parameter."""
-    dtype = parameters.dtype
-    data = Ragged(sequences, dtype)
-    n, zeros = len(data), np.zeros(data.n_channels, dtype)
-    targets = np.asarray(targets, dtype)
-    weights = np.ones(n, dtype) if weights is None else np.asarray(weights, dtype)
-    batch, order = Batch.take(data, np.arange(n), zeros, zeros + 1, targets, weights)
-    workspace = Workspace(
-        network, int(data.lengths.max()), targets.shape[1], dtype, training=True
-    )
-    packed = PackedParameters(network, parameters, training=True).packed
-    gradient = aligned_zeros(parameters.shape, dtype)
-    layers = network.parameters_of_layers(gradient)
-    raw = np.empty((n, network.n_outputs), dtype)
-    value = 0.0
-    for first in range(0, n, lane_count(dtype)):
-        shard = workspace.load(batch, first)
-        workspace.forward(packed, shard)
-        rows = order[first : first + shard.n_samples]
-        raw[rows] = workspace.raw[0, :, : shard.n_samples].T
-        value += loss(
-            workspace.raw,
-            workspace.d_raw,
-            workspace.target,
-            workspace.weight,
-            1.0,
-            np.asarray(levels, dtype),
-        )
-        workspace.backward(packed, layers, shard)
-    return raw, value, gradient
-
-
 def make_network(cell="rnn", activation="tanh", n_inputs=2, sizes=(3,), n_outputs=1):
     return Network(cell, activation, n_inputs, sizes, n_outputs)
+
+
+class TrainingRun:
+    """A workspace that learns, run on any sequences of at most `n_steps` steps.
+
+    It sees the parameters as they are when it is called.
+    """
+
+    def __init__(
+        self, network, parameters, n_steps, n_targets, loss, levels=(), n_registers=1
+    ):
+        self.dtype = parameters.dtype
+        self.lanes = SamplesInLanes(self.dtype, n_registers)
+        self.n_outputs = network.n_outputs
+        self.packed = PackedParameters(network, parameters, self.lanes, training=True)
+        levels = np.asarray(levels, self.dtype)
+        self.workspace = TrainingWorkspace(
+            network, self.packed, n_steps, n_targets, loss, levels
+        )
+
+    def __call__(self, sequences, targets, weights=None):
+        """Return raw predictions, the sum of the losses and its gradient."""
+        data, work = Ragged(sequences, self.dtype), self.workspace
+        n, zeros = len(data), np.zeros(data.n_channels, self.dtype)
+        weights = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+        targets = np.asarray(targets, self.dtype)
+        samples = Samples.take(data, np.arange(n), self.dtype, targets, weights)
+        raw = np.empty((n, self.n_outputs), self.dtype)
+        self.packed.refresh()
+        work.gradient[:] = 0.0
+        value = 0.0
+        for first in range(0, n, self.lanes.n_samples):
+            last = min(first + self.lanes.n_samples, n)
+            load(
+                samples.values,
+                samples.starts,
+                samples.lengths,
+                zeros,
+                zeros + 1,
+                first,
+                last,
+                work.x,
+                work.shard.lengths,
+                work.shard.n_steps,
+            )
+            load_targets(targets, weights, 1.0, first, last, work.target, work.weight)
+            value += run(work.program)
+            raw[first:last] = work.raw[0, :, : last - first].T
+        return raw, value, work.gradient.copy()
+
+
+def run_network(
+    network,
+    parameters,
+    sequences,
+    loss,
+    targets,
+    weights=None,
+    levels=(),
+    n_registers=1,
+):
+    """Return raw predictions, the sum of the losses and its gradient by parameter."""
+    n_steps, n_targets = max(map(len, sequences)), np.shape(targets)[1]
+    training = TrainingRun(
+        network, parameters, n_steps, n_targets, loss, levels, n_registers
+    )
+    return training(sequences, targets, weights)
+
+
+def predict_in(lanes, network, parameters, sequences, n_threads=1):
+    """Return the raw predictions with this arrangement of the lanes."""
+    data = Ragged(sequences, parameters.dtype)
+    zeros = np.zeros(data.n_channels, parameters.dtype)
+    with patch("skrnn.prediction.prediction_lanes", lambda dtype, n: lanes):
+        return predict_raw(network, parameters, data, zeros, zeros + 1, n_threads)
+
+
+ARRANGEMENTS = [UnitsInLanes, *(partial(SamplesInLanes, n_registers=n) for n in (1, 2))]
+
+
+def predict_in_all_lanes(network, parameters, sequences):
+    """Assert that the same bits come out, whatever lies in the lanes; return them."""
+    units, one, two = (
+        predict_in(lanes(parameters.dtype), network, parameters, sequences)
+        for lanes in ARRANGEMENTS
+    )
+    assert_array_equal(two, one)
+    assert_same_bits(units, one)
+    return one
+
+
+def assert_same_bits(actual, expected):
+    """Assert equality, which NumPy's own sums have only up to rounding errors."""
+    if numba.config.DISABLE_JIT:
+        eps = 1000 * np.finfo(actual.dtype).eps
+        assert_allclose(actual, expected, rtol=eps, atol=eps)
+    else:
+        assert_array_equal(actual, expected)

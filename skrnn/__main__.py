@@ -1,0 +1,140 @@
+"""The command line: ``python -m skrnn warmup`` compiles what a first fit would."""
+
+import argparse
+import sys
+import time
+
+from skrnn import __version__
+
+CELLS = ("rnn", "lstm", "gru")
+DTYPES = ("float32", "float64")
+
+
+def main(arguments=None):
+    """Run a command; return the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    return warmup(options.cells, options.dtypes)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m skrnn",
+        description="Recurrent networks as scikit-learn estimators.",
+    )
+    parser.add_argument("--version", action="version", version=f"skrnn {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    command = commands.add_parser(
+        "warmup",
+        help="compile the kernels now, so that no later process has to",
+        description="Compile the kernels for this processor, and keep them where "
+        "later processes, also those that may only read, find them: in the folder "
+        "that NUMBA_CACHE_DIR names, in the package, or in the user's cache folder.",
+    )
+    for name, choices in {"cells": CELLS, "dtypes": DTYPES}.items():
+        command.add_argument(
+            f"--{name}",
+            nargs="+",
+            choices=choices,
+            default=choices,
+            metavar=name[:-1].upper(),
+            help=f"of {', '.join(choices)}; all of them by default",
+        )
+    return parser
+
+
+def warmup(cells, dtypes):
+    """Compile for these cells and dtypes; return the exit status."""
+    # imported here: help and version are quicker without
+    import numba
+
+    from skrnn import _jit
+
+    if numba.config.DISABLE_JIT:
+        return _refuse("NUMBA_DISABLE_JIT is set: there is nothing to compile.")
+    if not _jit.kernel_stamp():
+        return _refuse("the package has no source files, so nothing can be kept.")
+    folder = _jit.writable_folder()
+    if folder is None:
+        tried = ", ".join(map(str, _jit.cache_folders()))
+        return _refuse(
+            f"no folder to keep machine code in can be written ({tried}). Set "
+            "NUMBA_CACHE_DIR to one that can."
+        )
+    print(f"Machine code is kept in {folder}", flush=True)
+    for dtype in dtypes:
+        for cell in cells:
+            _timed(f"{dtype} {cell}", _train_sizes, cell, dtype)
+        _timed(f"{dtype} losses and solvers", _train_choices, cells[0], dtype)
+    return 0
+
+
+def _refuse(why):
+    print(f"skrnn: {why}", file=sys.stderr)
+    return 1
+
+
+def _timed(what, function, *arguments):
+    begin = time.perf_counter()
+    function(*arguments)
+    print(f"{what}: {time.perf_counter() - begin:.1f} s", flush=True)
+
+
+N_SAMPLES = 72  # more than a batch
+
+
+def _samples(dtype):
+    """Return sequences of several lengths."""
+    import numpy as np
+
+    values = np.random.RandomState(0).normal(size=(N_SAMPLES, 5, 2)).astype(dtype)
+    return [steps[: 3 + i % 3] for i, steps in enumerate(values)]
+
+
+def _train_sizes(cell, dtype):
+    """Fit and predict with small and large layers, batches and stacks."""
+    from skrnn import RNNRegressor
+
+    X = _samples(dtype)
+    y = [float(steps.sum()) for steps in X]
+    networks = [{"hidden_layer_sizes": sizes} for sizes in [(8,), (64,), (64, 64)]]
+    networks += [
+        {"hidden_layer_sizes": (8, 8), "activation": activation}
+        for activation in ("tanh", "relu", "logistic", "identity")
+    ]
+    for network in networks:
+        for n in (8, N_SAMPLES):
+            model = RNNRegressor(cell=cell, max_iter=1, **network, **_QUIET)
+            model.fit(X[:n], y[:n])
+            model.predict(X[:1])
+            model.predict(X[:64])
+
+
+def _train_choices(cell, dtype):
+    """Fit with every loss and every solver."""
+    from skrnn import RNNClassifier, RNNRegressor
+
+    X = _samples(dtype)
+    counts = [i % 3 for i in range(N_SAMPLES)]
+    quantiles = {"loss": "quantile", "quantile": [0.1, 0.9]}
+    losses = ["absolute_error", "huber", "poisson"]
+    solvers = ["adamw", "rmsprop", "sgd"]
+    for choice in [
+        quantiles,
+        *({"loss": loss} for loss in losses),
+        *({"solver": solver} for solver in solvers),
+    ]:
+        RNNRegressor((8,), cell=cell, max_iter=1, **choice, **_QUIET).fit(X, counts)
+    for loss in ("log_loss", "squared_error"):
+        for y in (counts, [count > 0 for count in counts]):
+            model = RNNClassifier((8,), cell=cell, max_iter=1, loss=loss, **_QUIET)
+            model.fit(X, y)
+
+
+_QUIET = {"n_iter_no_change": float("inf"), "random_state": 0}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""What the estimators use of the compiled modules, imported when first used.
+
+numba takes a quarter of a second to import, and whoever only makes, clones or prints
+an estimator does not need it. Each name here stands for the real one, whose module is
+imported by the first call or the first look at an attribute.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+
+class _Deferred:
+    """Stands for a module, or for what has a name there."""
+
+    def __init__(self, module, name=None):
+        self._module = module
+        self._name = name
+
+    def _real(self):
+        module = import_module(self._module)
+        return module if self._name is None else getattr(module, self._name)
+
+    def __getattr__(self, attribute):
+        return getattr(self._real(), attribute)
+
+    def __call__(self, *args, **kwargs):
+        return self._real()(*args, **kwargs)
+
+
+if TYPE_CHECKING:
+    from skrnn import losses, training
+    from skrnn.canonical import canonical_rows
+    from skrnn.network import network_of
+    from skrnn.optimizers import Optimizer
+    from skrnn.prediction import predict_raw
+else:
+    losses = _Deferred("skrnn.losses")
+    training = _Deferred("skrnn.training")
+    canonical_rows = _Deferred("skrnn.canonical", "canonical_rows")
+    network_of = _Deferred("skrnn.network", "network_of")
+    Optimizer = _Deferred("skrnn.optimizers", "Optimizer")
+    predict_raw = _Deferred("skrnn.prediction", "predict_raw")

@@ -1,0 +1,148 @@
+"""How a shard of samples lies in the lanes of its buffers.
+
+Two arrangements of the same numbers, and so the same results bit for bit: a lane for
+each of several samples, or, of a single sample, a lane for each unit.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skrnn.parameters import aligned_zeros
+from skrnn.products import pack, pack_transposed, pack_units, spread
+from skrnn.simd import lane_count
+from skrnn.tiles import LARGEST
+
+
+def by_lane(rows):
+    """Return a buffer as (time, units, samples), for loops over its numbers."""
+    if rows.ndim == 2:  # a lane is a unit
+        return rows.reshape(*rows.shape, 1)
+    return rows.reshape(*rows.shape[:2], -1)
+
+
+def _padded(n_steps, n_rows):
+    """Several steps get a row more than a multiple of eight.
+
+    Steps that lie a power of two apart would fall on few sets of the first-level cache.
+    """
+    return n_rows + (n_steps > 1 and n_rows % 8 == 0)
+
+
+@dataclass(frozen=True)
+class SamplesInLanes:
+    """A lane is a sample, and a row holds a number of each.
+
+    Parameters
+    ----------
+    dtype : dtype
+    n_registers : {1, 2}
+        Registers that a row fills. Two make more of each weight that is loaded.
+    """
+
+    dtype: np.dtype
+    n_registers: int
+
+    @property
+    def n_samples(self):
+        """The most samples of a shard."""
+        return self.n_registers * lane_count(self.dtype)
+
+    @property
+    def _largest(self):
+        return LARGEST // self.n_registers
+
+    def n_rows(self, n_units):
+        """Return the rows that so many units take."""
+        return n_units
+
+    def rows(self, n_steps, n_units, n_blocks=1):
+        """Return a zeroed buffer of blocks of so many units."""
+        n_rows = _padded(n_steps, n_blocks * n_units)
+        shape = (n_steps, n_rows, lane_count(self.dtype))
+        if self.n_registers == 2:
+            shape = (n_steps, n_rows, 2, lane_count(self.dtype))
+        return aligned_zeros(shape, self.dtype)
+
+    def packed(self, calls, weights, n_units, blocks):
+        """Return room for packed weights, and record the packing.
+
+        The columns of the weights are blocks of so many units; `blocks` are the first
+        blocks of the products that are computed apart, and the end.
+        """
+        packed = aligned_zeros((weights.size,), self.dtype)
+        calls.add(pack, weights, n_units * np.array(blocks), self._largest, packed)
+        return packed
+
+    def packed_transposed(self, calls, weights):
+        """Return room for the packed transpose, and record the packing."""
+        packed = aligned_zeros((weights.size,), self.dtype)
+        calls.add(pack_transposed, weights, self._largest, packed)
+        return packed
+
+    def packed_bias(self, calls, bias, n_units):
+        """Return the bias as the products take it."""
+        return bias
+
+
+@dataclass(frozen=True)
+class UnitsInLanes:
+    """A lane is a unit of the only sample; there is no backward pass."""
+
+    dtype: np.dtype
+    n_samples = 1
+
+    @property
+    def _lanes(self):
+        return lane_count(self.dtype)
+
+    def n_rows(self, n_units):
+        """Return the rows that so many units take."""
+        return -(-n_units // self._lanes)
+
+    def rows(self, n_steps, n_units, n_blocks=1):
+        """Return a zeroed buffer of blocks of so many units."""
+        n_rows = n_blocks * self.n_rows(n_units)
+        return aligned_zeros((n_steps, n_rows * self._lanes), self.dtype)
+
+    def packed(self, calls, weights, n_units, blocks):
+        """Return room for packed weights, and record the packing."""
+        n_terms, n_columns = weights.shape
+        n_rows = n_columns // n_units * self.n_rows(n_units)
+        size = self.n_rows(n_terms) * n_rows * self._lanes**2
+        packed = aligned_zeros((size,), self.dtype)
+        boundaries = self.n_rows(n_units) * np.array(blocks)
+        calls.add(
+            pack_units, weights, n_units, self._lanes, boundaries, LARGEST, packed
+        )
+        return packed
+
+    def packed_bias(self, calls, bias, n_units):
+        """Return room for the bias as the products take it, and record its filling."""
+        packed = self.rows(1, n_units, len(bias) // n_units)
+        width = self.n_rows(n_units) * self._lanes
+        calls.add(spread, bias, n_units, width, packed)
+        return packed
+
+
+# Multiply-adds of a minibatch that are worth two threads even where it is small.
+FLOPS_FOR_THREADS = 2**26
+
+
+def training_lanes(dtype, batch_size, flops):
+    """Return the arrangement for minibatches of this size and work.
+
+    Two registers are quicker on one thread, but make half as many shards for several.
+    """
+    one, two = (SamplesInLanes(dtype, n) for n in (1, 2))
+    if batch_size <= one.n_samples:
+        return one
+    return one if batch_size <= two.n_samples and flops > FLOPS_FOR_THREADS else two
+
+
+def prediction_lanes(dtype, n_samples):
+    """Return the arrangement for predicting so many samples."""
+    if n_samples <= 2:
+        return UnitsInLanes(dtype)
+    one = SamplesInLanes(dtype, 1)
+    return one if n_samples <= one.n_samples else SamplesInLanes(dtype, 2)

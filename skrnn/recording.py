@@ -1,0 +1,162 @@
+"""Calls of kernels, recorded once and replayed without Python in between.
+
+A call into a jitted function from Python takes about a microsecond, and a network of
+eight units less than that for a time step. So a layer does not call its kernels: it
+adds them to a `Recording`, with arrays that stay where they are, and `replay` runs the
+recorded calls one after the other inside other kernels. What changes from one run to
+the next is passed in the arrays, such as the number of steps.
+"""
+
+import numba
+import numpy as np
+from llvmlite import binding, ir
+from numba.core import cgutils, types
+
+from skrnn._jit import kernel
+from skrnn.simd import compiled_as, integer
+
+# Words that a call may pass: all that the kernels' arguments have, and no less.
+MAX_WORDS = 96
+
+# By its number each recording whose calls are Python functions: without the JIT.
+_INTERPRETED: dict[int, list] = {}
+
+
+def _check(function, arguments):
+    """Refuse what numba would pass in another way than `_words_of` has it."""
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            if not argument.flags.c_contiguous:
+                raise ValueError(f"{function} must get arrays that are C-contiguous.")
+        elif not isinstance(argument, int | np.integer) or isinstance(argument, bool):
+            raise TypeError(f"{function} must get arrays and integers, got {argument}.")
+    n_words = sum(len(_words_of(argument)) for argument in arguments)
+    if n_words > MAX_WORDS:
+        raise ValueError(f"{function} takes {n_words} words, more than {MAX_WORDS}.")
+
+
+def _words_of(argument):
+    """Return an argument as numba passes it: integers of the size of a pointer."""
+    if isinstance(argument, np.ndarray):
+        memory_and_parent = (0, 0)  # the recording keeps the array alive
+        address = argument.__array_interface__["data"][0]
+        sizes = (argument.size, argument.itemsize, address)
+        return (*memory_and_parent, *sizes, *argument.shape, *argument.strides)
+    return (int(argument),)
+
+
+class Recording:
+    """Kernels with the arguments of their calls: arrays and integers."""
+
+    def __init__(self):
+        self._calls = []  # keeps what is recorded alive
+
+    def add(self, function, *arguments):
+        """Record a call of a kernel that returns nothing or a float64."""
+        self._calls.append((function, arguments))
+
+    def extend(self, other):
+        """Record the calls of another recording."""
+        self._calls += other._calls
+
+    def program(self):
+        """Return what `replay` takes; it is valid as long as the recording lives.
+
+        Raises `ValueError` or `TypeError` for a call that cannot be recorded.
+        """
+        for function, arguments in self._calls:
+            _check(function, arguments)
+        if numba.config.DISABLE_JIT:
+            _INTERPRETED[id(self)] = self._calls
+            return np.array([[id(self)]])
+        program = np.zeros((len(self._calls), 1 + MAX_WORDS), np.int64)
+        for row, (function, arguments) in zip(program, self._calls, strict=True):
+            words = [_address(function, arguments)]
+            for argument in arguments:
+                words += _words_of(argument)
+            row[: len(words)] = words
+        return program
+
+    def __del__(self):
+        _INTERPRETED.pop(id(self), None)
+
+
+def _address(function, arguments):
+    """Return where the machine code of a kernel for these arguments begins."""
+    signature = tuple(map(numba.typeof, arguments))
+    if signature not in function.overloads:
+        function.compile(signature)
+    compiled = function.overloads[signature]
+    name = compiled.fndesc.llvm_func_name
+    return compiled.library.get_pointer_to_function(name)
+
+
+def replay(program):
+    """Run the recorded calls in order; return the sum of what they return.
+
+    Numbers too small to be normal count as zero meanwhile where the processor can be
+    told so: gradients that vanish over many steps would make each operation take a
+    hundred times as long.
+    """
+    calls = _INTERPRETED[program[0, 0]]
+    return sum(function(*arguments) or 0.0 for function, arguments in calls)
+
+
+POINTER = ir.IntType(8).as_pointer()
+FLUSH_TO_ZERO = 0x8040  # of results and of operands, in the x86 control register
+
+
+def _control_register(builder, action, place):
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [POINTER]),
+        f"llvm.x86.sse.{action}",
+    )
+    builder.call(function, [builder.bitcast(place, POINTER)])
+
+
+@compiled_as(replay)
+def _replay(typingctx, program):
+    def codegen(context, builder, sig, args):
+        struct = context.make_array(sig.args[0])(context, builder, args[0])
+        n_calls = builder.extract_value(struct.shape, 0)
+        # numba's convention: a place for the result, one for an exception, and the
+        # arguments; whoever is called ignores the words beyond its own
+        word, number = ir.IntType(64), ir.DoubleType()
+        convention = ir.FunctionType(
+            ir.IntType(32), [POINTER, POINTER] + [word] * MAX_WORDS
+        )
+        result = cgutils.alloca_once(builder, number)
+        exception = cgutils.alloca_once_value(builder, ir.Constant(POINTER, None))
+        total = cgutils.alloca_once_value(builder, ir.Constant(number, 0.0))
+        has_control = binding.get_process_triple().startswith("x86_64")
+        if has_control:
+            before = cgutils.alloca_once(builder, ir.IntType(32))
+            during = cgutils.alloca_once(builder, ir.IntType(32))
+            _control_register(builder, "stmxcsr", before)
+            flags = ir.Constant(ir.IntType(32), FLUSH_TO_ZERO)
+            builder.store(builder.or_(builder.load(before), flags), during)
+            _control_register(builder, "ldmxcsr", during)
+        with cgutils.for_range(builder, n_calls) as loop:
+            first = builder.mul(loop.index, integer(1 + MAX_WORDS))
+            words = [
+                builder.load(builder.gep(struct.data, [builder.add(first, integer(i))]))
+                for i in range(1 + MAX_WORDS)
+            ]
+            function = builder.inttoptr(words[0], convention.as_pointer())
+            builder.store(ir.Constant(number, 0.0), result)
+            places = [builder.bitcast(p, POINTER) for p in (result, exception)]
+            builder.call(function, [*places, *words[1:]])
+            updated = builder.fadd(builder.load(total), builder.load(result))
+            builder.store(updated, total)
+        if has_control:
+            _control_register(builder, "ldmxcsr", before)
+        return builder.load(total)
+
+    return types.float64(program), codegen
+
+
+@kernel
+def run(program):
+    """`replay` for Python."""
+    return replay(program)
