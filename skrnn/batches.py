@@ -85,8 +85,12 @@ def _draw_shards(rows, lengths, batch_size, n_lanes, random_state):
     drawn = lengths * random_state.uniform(1 - JITTER, 1 + JITTER, len(rows))
     order = np.argsort(drawn, kind="stable")
     bounds = len(rows) * np.arange(n_shards + 1) // n_shards
+    sizes = np.diff(bounds)
     shuffled = random_state.permutation(n_shards)
-    pieces = [order[bounds[s] : bounds[s + 1]] for s in shuffled]
-    shards = np.append(0, np.cumsum([len(piece) for piece in pieces]))
+    # dealt out by size, for shards that are larger by one must not meet in a minibatch
+    dealt = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    dealt = dealt.reshape(shards_of_batch, n_batches).T.ravel()
+    pieces = [order[bounds[s] : bounds[s + 1]] for s in dealt]
+    shards = np.append(0, np.cumsum(sizes[dealt]))
     batches = np.arange(0, n_shards + 1, shards_of_batch)
     return Batches(rows[np.concatenate(pieces)], shards, batches)

@@ -140,9 +140,13 @@ def training_lanes(dtype, batch_size, flops):
     return one if batch_size <= two.n_samples and flops > FLOPS_FOR_THREADS else two
 
 
-def prediction_lanes(dtype, n_samples):
-    """Return the arrangement for predicting so many samples."""
-    if n_samples <= 2:
+def prediction_lanes(dtype, n_samples, may_overflow):
+    """Return the arrangement for predicting so many samples.
+
+    Where states may overflow, a lane must not be a unit: the product of an infinite
+    state and the zero weight of a lane without a unit is not a number.
+    """
+    if n_samples <= 2 and not may_overflow:
         return UnitsInLanes(dtype)
     one = SamplesInLanes(dtype, 1)
     return one if n_samples <= one.n_samples else SamplesInLanes(dtype, 2)

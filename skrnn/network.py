@@ -64,6 +64,11 @@ class Network:
         for layer, parameters in layers:
             layer.initialize(parameters, random_state)
 
+    @property
+    def may_overflow(self):
+        """Whether a layer's output may be infinite."""
+        return any(layer.may_overflow for layer in self.layers.values())
+
     def flops(self, n_steps):
         """Multiply-adds of a forward pass over so many steps: a measure of the work."""
         return self.layout.size * n_steps
@@ -252,6 +257,7 @@ def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_s
     are in x. A lane without a sample has 0 left, one whose sample has ended before, -1.
     """
     done = n_steps[1]
+    largest = np.finfo(x.dtype).max
     longest = 0
     for i in range(first, last):
         longest = max(longest, lengths[i])
@@ -267,7 +273,9 @@ def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_s
         for f in range(len(mean)):
             shift, scale = mean[f], inverse_scale[f]
             for t in range(n):
-                x[t, f, lane] = (values[start + t, f] - shift) * scale
+                value = (values[start + t, f] - shift) * scale
+                # 0 times infinity would spoil lanes without a unit, and gradients
+                x[t, f, lane] = min(max(value, -largest), largest)
             for t in range(n, n_steps[0]):
                 x[t, f, lane] = 0.0
 

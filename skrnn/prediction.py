@@ -29,7 +29,7 @@ def predict_raw(network, parameters, data, mean, inverse_scale, n_threads):
     Sequences of similar length go together through the lanes.
     """
     out = np.empty((len(data), network.n_outputs), parameters.dtype)
-    lanes = prediction_lanes(parameters.dtype, len(data))
+    lanes = prediction_lanes(parameters.dtype, len(data), network.may_overflow)
     order = np.arange(len(data))
     if len(data) > 1 and (data.lengths != data.lengths[0]).any():
         order = np.argsort(-data.lengths, kind="stable")

@@ -22,26 +22,27 @@ MAX_WORDS = 96
 _INTERPRETED: dict[int, list] = {}
 
 
-def _check(function, arguments):
-    """Refuse what numba would pass in another way than `_words_of` has it."""
+def _words(function, arguments):
+    """Return the words that a call passes."""
+    name, words = function.__name__, []
     for argument in arguments:
-        if isinstance(argument, np.ndarray):
-            if not argument.flags.c_contiguous:
-                raise ValueError(f"{function} must get arrays that are C-contiguous.")
-        elif not isinstance(argument, int | np.integer) or isinstance(argument, bool):
-            raise TypeError(f"{function} must get arrays and integers, got {argument}.")
-    n_words = sum(len(_words_of(argument)) for argument in arguments)
-    if n_words > MAX_WORDS:
-        raise ValueError(f"{function} takes {n_words} words, more than {MAX_WORDS}.")
+        words += _words_of(argument, name)
+    if len(words) > MAX_WORDS:
+        raise ValueError(f"{name} takes {len(words)} words, more than {MAX_WORDS}.")
+    return words
 
 
-def _words_of(argument):
+def _words_of(argument, name):
     """Return an argument as numba passes it: integers of the size of a pointer."""
     if isinstance(argument, np.ndarray):
+        if not argument.flags.c_contiguous:
+            raise ValueError(f"{name} must get arrays that are C-contiguous.")
         memory_and_parent = (0, 0)  # the recording keeps the array alive
         address = argument.__array_interface__["data"][0]
         sizes = (argument.size, argument.itemsize, address)
         return (*memory_and_parent, *sizes, *argument.shape, *argument.strides)
+    if not isinstance(argument, int | np.integer) or isinstance(argument, bool):
+        raise TypeError(f"{name} must get arrays and integers, got {argument!r}.")
     return (int(argument),)
 
 
@@ -64,17 +65,14 @@ class Recording:
 
         Raises `ValueError` or `TypeError` for a call that cannot be recorded.
         """
-        for function, arguments in self._calls:
-            _check(function, arguments)
+        words = [_words(function, arguments) for function, arguments in self._calls]
         if numba.config.DISABLE_JIT:
             _INTERPRETED[id(self)] = self._calls
             return np.array([[id(self)]])
         program = np.zeros((len(self._calls), 1 + MAX_WORDS), np.int64)
-        for row, (function, arguments) in zip(program, self._calls, strict=True):
-            words = [_address(function, arguments)]
-            for argument in arguments:
-                words += _words_of(argument)
-            row[: len(words)] = words
+        for row, call, passed in zip(program, self._calls, words, strict=True):
+            row[0] = _address(*call)
+            row[1 : 1 + len(passed)] = passed
         return program
 
     def __del__(self):

@@ -88,7 +88,6 @@ def test_no_minibatch_is_larger_than_batch_size(n, batch_size, n_lanes):
     assert largest_batch(n, batch_size, n_lanes, range(9), longest=1) == batch_size
 
 
-@pytest.mark.xfail(strict=True, reason="shards of rounded sizes add up to more")
 @pytest.mark.parametrize("n, batch_size, n_lanes", MANY)
 def test_no_minibatch_of_many_lengths_is_larger_than_batch_size(n, batch_size, n_lanes):
     assert largest_batch(n, batch_size, n_lanes, range(9), longest=500) <= batch_size

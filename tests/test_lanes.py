@@ -83,8 +83,8 @@ def test_by_lane_is_a_view_with_an_axis_of_samples(dtype):
 def test_arrangements_are_equal_where_they_are_alike():
     """They are keys of what is kept."""
     single, double = DTYPES
-    alike = [prediction_lanes(double, n) for n in (1, 2, 3, 1000)]
-    again = [prediction_lanes(np.dtype("d"), n) for n in (1, 2, 3, 1000)]
+    alike = [prediction_lanes(double, n, False) for n in (1, 2, 3, 1000)]
+    again = [prediction_lanes(np.dtype("d"), n, False) for n in (1, 2, 3, 1000)]
     assert alike == again and list(map(hash, alike)) == list(map(hash, again))
     assert len({*arrangements(single), *arrangements(double)}) == 6
 
@@ -93,10 +93,11 @@ def test_arrangements_are_equal_where_they_are_alike():
 def test_arrangements_for_predictions(dtype):
     n = lane_count(dtype)
     one, two = (SamplesInLanes(dtype, r) for r in REGISTERS)
-    assert prediction_lanes(dtype, 1) == UnitsInLanes(dtype)
-    assert prediction_lanes(dtype, n) == (one if n > 2 else UnitsInLanes(dtype))
-    assert prediction_lanes(dtype, n + 1) == two
-    assert prediction_lanes(dtype, 10**6) == two
+    assert prediction_lanes(dtype, 1, False) == UnitsInLanes(dtype)
+    assert prediction_lanes(dtype, n, False) == (one if n > 2 else UnitsInLanes(dtype))
+    assert prediction_lanes(dtype, n + 1, False) == two
+    assert prediction_lanes(dtype, 10**6, False) == two
+    assert prediction_lanes(dtype, 1, True) == one  # whose lanes all are samples
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -167,16 +167,38 @@ def test_the_number_of_threads_changes_no_bit(lanes, monkeypatch):
 
 # where the JIT is off NumPy tells of what is meant to overflow
 @pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
-@pytest.mark.xfail(strict=True, reason="0 times infinity, in lanes without a unit")
-def test_a_state_that_overflows_is_the_same_in_all_lanes():
+def test_a_state_that_overflows_is_the_same_alone_and_among_others():
     """It may come back: here the next one is relu(-inf), and finite."""
     network = make_network("rnn", "relu", 1, (1,), 1)
     parameters = make_parameters(network, np.random.default_rng(0))
     views = network.layout.views(parameters)
     views["layers.0.input_weights"][:] = 10.0
     views["layers.0.recurrent_weights"][:] = -1.0
-    sequences = [np.array([[1e308], [1.0], [1.0], [0.25]])]
-    assert np.isfinite(predict_in_all_lanes(network, parameters, sequences)).all()
+    sequence = np.array([[1e308], [1.0], [1.0], [0.25]])
+    alone, among = (
+        predict_raw(network, parameters, Ragged(n * [sequence]), zero, zero + 1, 1)
+        for n, zero in ((1, np.zeros(1)), (5, np.zeros(1)))
+    )
+    assert np.isfinite(alone).all()
+    assert_array_equal(alone[0], among[0])
+
+
+# where the JIT is off NumPy tells of what is meant to overflow
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+@pytest.mark.parametrize("cell", CELLS)
+def test_inputs_whose_standardization_overflows_saturate(cell):
+    network = make_network(cell, "tanh", 2, (3,), 1)
+    parameters = make_parameters(network, np.random.default_rng(3))
+    sequence = np.array([[1e300, 0.5], [-1e300, 1.0], [0.25, 0.125]])
+    small = np.array([1e-100, 1.0])
+    alone, among = (
+        predict_raw(
+            network, parameters, Ragged(n * [sequence]), 0 * small, 1 / small, 1
+        )
+        for n in (1, 5)
+    )
+    assert np.isfinite(alone).all()
+    assert_array_equal(alone[0], among[0])
 
 
 # --- memory ---------------------------------------------------------------------------

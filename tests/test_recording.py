@@ -214,6 +214,8 @@ def test_interpreted_programs_end_with_their_recordings(monkeypatch):
 class Dispatcher:
     """As much of a compiled kernel as a recording asks for."""
 
+    __name__ = "a kernel"
+
     def __init__(self, address):
         self.address = address
         self.overloads = {}
@@ -274,7 +276,9 @@ def test_more_words_are_refused(way):
     arrays = [np.zeros((1, 1, 1))] * 8
     calls = Recording()
     calls.add(eight_and_eight, *arrays, np.zeros(1), *range(7))
-    with pytest.raises(ValueError, match=r"eight_and_eight.* 102 words, more than 96"):
+    with pytest.raises(
+        ValueError, match=r"^eight_and_eight takes 102 words, more than 96"
+    ):
         calls.program()
 
 
@@ -291,7 +295,9 @@ def test_more_words_are_refused(way):
 def test_arrays_that_are_not_contiguous_are_refused(array, way):
     calls = Recording()
     calls.add(total, array)
-    with pytest.raises(ValueError, match=r"total.* C-contiguous"):
+    with pytest.raises(
+        ValueError, match=r"^total must get arrays that are C-contiguous"
+    ):
         calls.program()
 
 
@@ -303,7 +309,7 @@ def test_arrays_that_are_not_contiguous_are_refused(array, way):
 def test_what_is_neither_array_nor_integer_is_refused(argument, way):
     calls = Recording()
     calls.add(note, *new_log(), argument)
-    with pytest.raises(TypeError, match=r"note.* arrays and integers, got "):
+    with pytest.raises(TypeError, match=r"^note must get arrays and integers, got "):
         calls.program()
 
 

@@ -36,8 +36,10 @@ class Layer:
     `lanes` says how buffers are laid out, see `skrnn.lanes`. What works on buffers is
     recorded in `calls`, a `Recording`: `x` is the output buffer of the layer below and
     `d_x` its ``d_output``, which `backward` overwrites, and `packed` is what `pack`
-    returned.
+    returned. `may_overflow` says whether finite inputs may have an infinite output.
     """
+
+    may_overflow = False
 
     def parameter_shapes(self):
         """Return a dict of the names and shapes of the parameters."""

@@ -34,7 +34,7 @@ class RecurrentLayer(Layer):
         first, last = cell.input_blocks
         self._input_columns = (last - first) * n_units
         self._first_input_row = first * n_units
-        self._may_overflow = cell.has_activation and activation in UNBOUNDED
+        self.may_overflow = cell.has_activation and activation in UNBOUNDED
         self._input_cuts = self._cuts(cell.input_blocks)
         self._recurrent_cuts = self._cuts(cell.recurrent_blocks)
 
@@ -118,7 +118,7 @@ class RecurrentLayer(Layer):
             buffers.n_unit_rows,
             self.activation,
         )
-        if self._may_overflow:
+        if self.may_overflow:
             # after a sequence's own end: 0 times infinity would spoil the gradient
             hidden = by_lane(buffers.hidden)
             calls.add(

@@ -123,7 +123,7 @@ def predict_in(lanes, network, parameters, sequences, n_threads=1):
     """Return the raw predictions with this arrangement of the lanes."""
     data = Ragged(sequences, parameters.dtype)
     zeros = np.zeros(data.n_channels, parameters.dtype)
-    with patch("skrnn.prediction.prediction_lanes", lambda dtype, n: lanes):
+    with patch("skrnn.prediction.prediction_lanes", lambda *_: lanes):
         return predict_raw(network, parameters, data, zeros, zeros + 1, n_threads)
 
 
