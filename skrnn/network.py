@@ -173,7 +173,7 @@ class Workspace:
 
     def __init__(self, network, packed, n_steps, training):
         lanes = packed.lanes
-        self.shard = Shard(np.zeros(lanes.n_samples, np.int64), np.zeros(2, np.int64))
+        self.shard = Shard(np.zeros(lanes.n_samples, np.int64), np.zeros(3, np.int64))
         layers = network.layers.values()
         buffers = [layer.allocate(n_steps, lanes, training) for layer in layers]
         below = [lanes.rows(n_steps, network.n_inputs), *(b.output for b in buffers)]
@@ -253,8 +253,9 @@ def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_s
     """Bring the samples from `first` to `last` into the lanes of x, standardized.
 
     Their first ``n_steps[1]`` steps are left out, and what x has no room for. `held`
-    gets the steps that each sample has left, and ``n_steps[0]`` how many of them there
-    are in x. A lane without a sample has 0 left, one whose sample has ended before, -1.
+    gets the steps that each sample has left, ``n_steps[0]`` how many of them there are
+    in x, and ``n_steps[2]`` the number of samples. A lane without a sample has 0
+    left, one whose sample has ended before, -1.
     """
     done = n_steps[1]
     largest = np.finfo(x.dtype).max
@@ -262,6 +263,7 @@ def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_s
     for i in range(first, last):
         longest = max(longest, lengths[i])
     n_steps[0] = min(longest - done, len(x))
+    n_steps[2] = last - first
     for lane in range(len(held)):
         i = first + lane
         left = lengths[i] - done if i < last else 0

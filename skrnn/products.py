@@ -6,7 +6,7 @@ blocks, and each block lies contiguous in the order in which a product reads it.
 
 from skrnn._jit import ZERO, inner, kernel
 from skrnn.parameters import aligned_zeros
-from skrnn.simd import get, lane_count, lanes_of, put
+from skrnn.simd import get, lane_count, put
 from skrnn.tiles import (
     EIGHT,
     FOUR,
@@ -103,10 +103,10 @@ def accumulate(n_rows, out, t, w, x, x_t, x_first, n_terms):
 
 
 @inner
-def _fill_panel(panel, z, t, first, n_steps):
+def _fill_panel(panel, z, t, first, n_steps, n_lanes):
     n = panel.shape[1] // 2
-    n_lanes = lanes_of(z)
     for s in range(n_steps):
+        # a tile may reach beyond the lanes in use: the next one writes over it
         for lane in range(0, n_lanes, n):
             k = s * n_lanes + lane
             transpose_tile(panel, k, ZERO, z, t + s, first, lane)
@@ -115,21 +115,23 @@ def _fill_panel(panel, z, t, first, n_steps):
 
 
 @inner
-def _add_panel_blocks(block, i, target, column, x, t, panel, n_steps):
+def _add_panel_blocks(block, i, target, column, x, t, panel, n_steps, n_lanes):
     n = len(block)
     while target.shape[0] - i >= n:
-        add_products(target, i, column, block, x, t, i, panel, n_steps)
+        add_products(target, i, column, block, x, t, i, panel, n_steps, n_lanes)
         i += n
     return i
 
 
 @inner
-def _add_panel(target, column, x, t, panel, n_steps):
+def _add_panel(target, column, x, t, panel, n_steps, n_lanes):
     """Add to the columns of the target from `column` on, where there are any."""
     if -panel.shape[1] < column < target.shape[1]:
-        i = _add_panel_blocks(PANEL_BLOCK, ZERO, target, column, x, t, panel, n_steps)
-        i = _add_panel_blocks(FOUR, i, target, column, x, t, panel, n_steps)
-        _add_panel_blocks(ONE, i, target, column, x, t, panel, n_steps)
+        i = _add_panel_blocks(
+            PANEL_BLOCK, ZERO, target, column, x, t, panel, n_steps, n_lanes
+        )
+        i = _add_panel_blocks(FOUR, i, target, column, x, t, panel, n_steps, n_lanes)
+        _add_panel_blocks(ONE, i, target, column, x, t, panel, n_steps, n_lanes)
 
 
 @inner
@@ -137,6 +139,8 @@ def _add_bias(d_bias, column, panel, n_rows):
     """Add the sums of the panel's columns; its last row is scratch."""
     scratch = panel.shape[0] - 1
     for v in range(2):
+        if n_rows % 2:
+            put(panel, n_rows, v, 0.0)
         a, b = get(panel, 0, v), get(panel, 1, v)
         for k in range(2, n_rows, 2):  # two sums at a time: an addition takes a while
             a, b = a + get(panel, k, v), b + get(panel, k + 1, v)
@@ -146,26 +150,30 @@ def _add_bias(d_bias, column, panel, n_rows):
 
 
 @kernel
-def add_gradients(d_input, d_recurrent, d_bias, x, h, z, first, panel, n_steps):
+def add_gradients(d_input, d_recurrent, d_bias, x, h, z, first, panel, shard_size):
     """Add to the gradients of weights and bias, with z that of the products' rows.
 
     ``d_input[i, j] += sum of x[t, i] z[t, first + j]``, ``d_recurrent[i, j] += sum of
-    h[t, i] z[t, j]`` and ``d_bias[j] += sum of z[t, j]`` over the steps and lanes.
-    `panel` is one of `new_panel`.
+    h[t, i] z[t, j]`` and ``d_bias[j] += sum of z[t, j]`` over ``shard_size[0]`` steps
+    and the first ``shard_size[2]`` lanes. `panel` is one of `new_panel`.
     """
-    steps_at_once = max(1, (panel.shape[0] - 1) // lanes_of(z))
-    for t in range(0, n_steps[0], steps_at_once):
-        steps = min(steps_at_once, n_steps[0] - t)
+    n_steps, n_lanes = shard_size[0], shard_size[2]
+    # a tile that is transposed may reach as far beyond the rows as it has lanes
+    n_rows = panel.shape[0] - panel.shape[1] // 2 - 1
+    steps_at_once = max(1, n_rows // n_lanes)
+    for t in range(0, n_steps, steps_at_once):
+        steps = min(steps_at_once, n_steps - t)
         for column in range(0, len(d_bias), panel.shape[1]):
-            _fill_panel(panel, z, t, column, steps)
-            _add_panel(d_input, column - first, x, t, panel, steps)
-            _add_panel(d_recurrent, column, h, t, panel, steps)
-            _add_bias(d_bias, column, panel, steps * lanes_of(z))
+            _fill_panel(panel, z, t, column, steps, n_lanes)
+            _add_panel(d_input, column - first, x, t, panel, steps, n_lanes)
+            _add_panel(d_recurrent, column, h, t, panel, steps, n_lanes)
+            _add_bias(d_bias, column, panel, steps * n_lanes)
 
 
 def new_panel(dtype):
     """Return scratch for `add_gradients`: rows of two registers' length."""
-    return aligned_zeros((PANEL_ROWS + 1, 2 * lane_count(dtype)), dtype)
+    lanes = lane_count(dtype)
+    return aligned_zeros((PANEL_ROWS + lanes + 1, 2 * lanes), dtype)
 
 
 # --- other sums, and packing ----------------------------------------------------------

@@ -143,21 +143,6 @@ def integer(value):
     return ir.Constant(ir.IntType(64), value)
 
 
-def lanes_of(rows):
-    """Return how many numbers a row holds: those of one value."""
-    return value_rows(rows)[0, 0].size
-
-
-@compiled_as(lanes_of)
-def _lanes_of(typingctx, rows):
-    count = vector_of(rows).count
-
-    def codegen(context, builder, sig, args):
-        return integer(count)
-
-    return types.intp(rows), codegen
-
-
 class RowPointers:
     """Pointers into a buffer, seen as vectors."""
 

@@ -295,17 +295,17 @@ def _transpose_tile(typingctx, panel, k, column, z, t, first, lane):
     return types.void(panel, k, column, z, t, first, lane), codegen
 
 
-def add_products(target, i, column, block, x, t, first, panel, n_steps):
+def add_products(target, i, column, block, x, t, first, panel, n_steps, n_lanes):
     """Add products of rows of x and the columns of a panel.
 
     To ``target[i + a, column + c]`` goes the sum of ``x[t + s, first + a, lane]
-    panel[s n_lanes + lane, c]`` over s < n_steps and all lanes, for a < len(block) and
-    all columns c of the panel, which fill two registers; what would lie beside the
-    columns of the target is left out. `n_steps` must be positive.
+    panel[s n_lanes + lane, c]`` over s < n_steps and lane < n_lanes, for a < len(block)
+    and all columns c of the panel, which fill two registers; what would lie beside the
+    columns of the target is left out. Both numbers must be positive.
     """
     n, n_columns = len(block), panel.shape[1]
     left = x[t : t + n_steps, first : first + n].reshape(n_steps, n, -1)
-    n_lanes = left.shape[2]
+    left = left[:, :, :n_lanes]
     right = panel[: n_steps * n_lanes].reshape(n_steps, n_lanes, n_columns)
     sums = np.einsum("sal,slc->ac", left, right)
     columns = np.arange(column, column + n_columns)
@@ -314,20 +314,22 @@ def add_products(target, i, column, block, x, t, first, panel, n_steps):
 
 
 @compiled_as(add_products)
-def _add_products(typingctx, target, i, column, block, x, t, first, panel, n_steps):
+def _add_products(
+    typingctx, target, i, column, block, x, t, first, panel, n_steps, n_lanes
+):
     vector, n = Vector(x.dtype), block.count
     n_vectors = 2  # of a row of the panel
 
     def codegen(context, builder, sig, args):
-        i, column, t, first, n_steps = (
-            as_intp(context, builder, args[p], sig.args[p]) for p in (1, 2, 5, 6, 8)
+        i, column, t, first, n_steps, n_lanes = (
+            as_intp(context, builder, args[p], sig.args[p]) for p in (1, 2, 5, 6, 8, 9)
         )
         left = ElementPointers(context, builder, sig.args[4], args[4])
         right = ElementPointers(context, builder, sig.args[7], args[7])
-        n_lanes = integer(vector_of(x).count)
-        step_size = builder.mul(left.shape[1], n_lanes)
+        row_size = integer(vector_of(x).count)
+        step_size = builder.mul(left.shape[1], row_size)
         x_start = builder.mul(
-            builder.add(builder.mul(t, left.shape[1]), first), n_lanes
+            builder.add(builder.mul(t, left.shape[1]), first), row_size
         )
         zero = ir.Constant(context.get_value_type(vector), [0.0] * vector.count)
         word = ir.IntType(64)
@@ -405,7 +407,9 @@ def _add_products(typingctx, target, i, column, block, x, t, first, panel, n_ste
             out.masked_store(place, value, inside)
         return context.get_dummy_value()
 
-    signature = types.void(target, i, column, block, x, t, first, panel, n_steps)
+    signature = types.void(
+        target, i, column, block, x, t, first, panel, n_steps, n_lanes
+    )
     return signature, codegen
 
 

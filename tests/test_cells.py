@@ -66,7 +66,7 @@ class LayerOfLanes:
         below = lanes.rows(n_steps, self.n_inputs)
         by_lane(below)[: len(x), : self.n_inputs] = x
         buffers = self.layer.allocate(n_steps, lanes, training)
-        shard = Shard(np.full(x.shape[2], len(x)), np.array([len(x)]))
+        shard = Shard(np.full(x.shape[2], len(x)), np.array([len(x), 0, x.shape[2]]))
         return below, buffers, shard
 
     def pack(self, calls, training, parameters=None, lanes=None):

@@ -15,7 +15,7 @@ from skrnn.lanes import (
 )
 from skrnn.parameters import CACHE_LINE
 from skrnn.recording import Recording, run
-from skrnn.simd import lane_count, lanes_of, value_rows
+from skrnn.simd import lane_count, value_rows
 from skrnn.tiles import LARGEST
 from tests.oracles.packing import fill_up, in_blocks, spread_units
 
@@ -39,7 +39,7 @@ def test_samples_in_lanes(n_registers, dtype):
     rows = lanes.rows(3, 5, n_blocks=2)
     assert rows.ndim == 2 + n_registers
     assert rows.shape[:2] == (3, 10)
-    assert lanes_of(rows) == lanes.n_samples
+    assert rows[0, 0].size == lanes.n_samples
     # steps that a power of two would keep apart get a row more; one step needs none
     assert [lanes.rows(2, n).shape[1] for n in (7, 8, 9, 16)] == [7, 9, 9, 17]
     assert lanes.rows(1, 16).shape[1] == 16

@@ -300,7 +300,7 @@ def test_load_fills_the_lanes(lengths, first, done, room):
     mean, inverse_scale = np.array([1.0, -2.0]), np.array([0.5, 4.0])
     n_lanes = 4
     x = np.full((room, 3, n_lanes), 9.0)
-    held, n_steps = np.full(n_lanes, 77), np.array([77, done])
+    held, n_steps = np.full(n_lanes, 77), np.array([77, done, 77])
     load(
         samples.values,
         samples.starts,
@@ -314,7 +314,7 @@ def test_load_fills_the_lanes(lengths, first, done, room):
         n_steps,
     )
     n = min(room, longest - done)
-    assert_array_equal(n_steps, [n, done])
+    assert_array_equal(n_steps, [n, done, last - first])
     expected = np.full_like(x, 9.0)  # the row beyond the channels, and unused steps
     expected[:n, :2] = 0.0
     for lane in range(n_lanes):
@@ -325,6 +325,17 @@ def test_load_fills_the_lanes(lengths, first, done, room):
         rest = rest[:n]
         expected[: len(rest), :2, lane] = (rest - mean) * inverse_scale
     assert_array_equal(x, expected)
+
+
+def test_load_clips_what_overflows():
+    largest = np.finfo(np.float32).max
+    values = np.array([[1.0], [largest], [-largest]], np.float32)
+    x = np.zeros((3, 1, 2), np.float32)
+    held, n_steps = np.zeros(2, np.int64), np.zeros(3, np.int64)
+    mean, inverse_scale = np.zeros(1), np.full(1, 4.0)
+    starts, lengths = np.array([0]), np.array([3])
+    load(values, starts, lengths, mean, inverse_scale, 0, 1, x, held, n_steps)
+    assert_array_equal(x[:, 0, 0], [4.0, largest, -largest])
 
 
 def test_load_targets_fills_the_lanes():
@@ -362,6 +373,12 @@ def test_flops_grow_with_weights_and_steps():
     # four gates: inputs, recurrences, biases; and the output layer
     assert small.flops(1) == 16 * 1 + 16 * 4 + 16 + 4 + 1
     assert large.flops(1) > small.flops(1)
+
+
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_states_may_overflow_where_the_activation_has_no_bound(cell, activation):
+    network = make_network(cell, activation, 2, (3, 4), 1)
+    assert network.may_overflow == (activation in ("relu", "identity"))
 
 
 def test_network_names_its_parameters():

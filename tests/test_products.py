@@ -232,21 +232,24 @@ def test_accumulate(dtype, n_registers, n_rows, n_terms, first, seed):
 # --- gradients ------------------------------------------------------------------------
 
 
-def check_gradients(
-    dtype, n_registers, n_i, n_h, columns, n_steps, seed, steps_of_panel=None
-):
-    """`columns` are those of the bias, before the inputs', and the recurrence's."""
+def check_gradients(dtype, n_registers, n_i, n_h, columns, size, seed):
+    """`columns` are those of the bias, before the inputs', and the recurrence's.
+
+    `size` is the number of steps, and of lanes in use.
+    """
     rng = np.random.default_rng(seed)
     n_bias, first, n_recurrent = columns
+    n_steps, n_lanes = size
     x, h, z = (
         rows_of(rng, n_steps + 1, n, dtype, n_registers)
         for n in (n_i + 1, n_h + 1, n_bias + 1)
     )
+    for rows in (x, h, z):  # what must not be read
+        by_lane(rows)[n_steps:] = by_lane(rows)[:, :, n_lanes:] = np.nan
     shapes = [(n_i, n_bias - first), (n_h, n_recurrent), (n_bias,)]
     targets = [rng.normal(size=shape).astype(dtype) for shape in shapes]
-
     left, right, gates = (
-        by_lane(rows)[:n_steps, :n].astype(np.float64)
+        by_lane(rows)[:n_steps, :n, :n_lanes].astype(np.float64)
         for rows, n in ((x, n_i), (h, n_h), (z, n_bias))
     )
     expected = [
@@ -254,11 +257,10 @@ def check_gradients(
         targets[1] + np.einsum("til,tjl->ij", right, gates[:, :n_recurrent]),
         targets[2] + gates.sum(axis=(0, 2)),
     ]
-    panel, n_lanes = new_panel(np.dtype(dtype)), gates.shape[2]
-    if steps_of_panel is not None:
-        panel = panel[: steps_of_panel * n_lanes + 1]
+    panel = new_panel(np.dtype(dtype))
     panel[:] = np.nan
-    add_gradients(*targets, x, h, z, first, panel, np.array([n_steps]))
+    shard_size = np.array([n_steps, 0, n_lanes])
+    add_gradients(*targets, x, h, z, first, panel, shard_size)
     atol = tolerance(dtype, n_steps * n_lanes)
     for target, values in zip(targets, expected, strict=True):
         assert_allclose(target, values, rtol=0, atol=atol)
@@ -270,6 +272,10 @@ def column_counts(draw, most=40):
     return n_bias, draw(st.integers(0, n_bias)), draw(st.integers(0, n_bias))
 
 
+def lanes_in_use(data, dtype, n_registers):
+    return data.draw(st.integers(1, n_registers * lane_count(dtype)), label="n_lanes")
+
+
 @pytest.mark.parametrize("n_registers", REGISTERS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(
@@ -278,33 +284,39 @@ def column_counts(draw, most=40):
     columns=column_counts(),
     n_steps=st.integers(1, 6),
     seed=SEEDS,
+    data=st.data(),
 )
-def test_gradients(dtype, n_registers, n_i, n_h, columns, n_steps, seed):
-    check_gradients(dtype, n_registers, n_i, n_h, columns, n_steps, seed)
+def test_gradients(dtype, n_registers, n_i, n_h, columns, n_steps, seed, data):
+    size = n_steps, lanes_in_use(data, dtype, n_registers)
+    check_gradients(dtype, n_registers, n_i, n_h, columns, size, seed)
 
 
 @pytest.mark.parametrize("n_registers", REGISTERS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@given(
-    columns=column_counts(20),
-    n_steps=st.integers(1, 6),
-    steps_of_panel=st.integers(1, 4),
-    seed=SEEDS,
-)
-def test_gradients_by_panels_of_some_steps(
-    dtype, n_registers, columns, n_steps, steps_of_panel, seed
+@given(columns=column_counts(20), n_steps=st.integers(1, 6), seed=SEEDS, data=st.data())
+def test_gradients_by_panels_without_jit(
+    dtype, n_registers, columns, n_steps, seed, data
 ):
-    check_gradients(dtype, n_registers, 5, 3, columns, n_steps, seed, steps_of_panel)
+    # with the JIT on the constant is compiled in, and this is an ordinary case
+    size = n_steps, lanes_in_use(data, dtype, n_registers)
+    with pytest.MonkeyPatch.context() as patch:
+        rows = data.draw(st.integers(1, 4)) * size[1]
+        patch.setattr("skrnn.products.PANEL_ROWS", rows)
+        check_gradients(dtype, n_registers, 5, 3, columns, size, seed)
 
 
 @pytest.mark.needs_jit
 @pytest.mark.parametrize("n_registers", REGISTERS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_idle", [0, 1, "all but one"])
 @pytest.mark.parametrize("extra", [0, 1, 5])
-def test_gradients_beyond_one_panel(dtype, n_registers, extra):
-    n_steps = 2 * PANEL_ROWS // (n_registers * lane_count(dtype)) + extra
+def test_gradients_beyond_one_panel(dtype, n_registers, n_idle, extra):
+    """Also where the lanes in use do not divide the rows of a panel."""
+    n_lanes = n_registers * lane_count(dtype)
+    n_lanes = 1 if n_idle == "all but one" else n_lanes - n_idle
+    size = 2 * (PANEL_ROWS // n_lanes) + extra, n_lanes
     columns = 64 + extra, 16, 48
-    check_gradients(dtype, n_registers, 32 + extra, 35, columns, n_steps, extra)
+    check_gradients(dtype, n_registers, 32 + extra, 35, columns, size, extra)
 
 
 @pytest.mark.parametrize("n_registers", REGISTERS)

@@ -12,7 +12,6 @@ from skrnn._jit import FASTMATH
 from skrnn.simd import (
     get,
     lane_count,
-    lanes_of,
     maximum,
     minimum,
     power_of_two,
@@ -55,18 +54,6 @@ def filled(dtype, *numbers, form="samples"):
 def test_lane_count_fills_a_register():
     assert lane_count(np.float32) == 2 * lane_count(np.float64)
     assert lane_count(np.float32) * 32 == simd.VECTOR_BITS
-
-
-@compiled
-def _lanes_of(rows):
-    return lanes_of(rows)
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_lanes_of_counts_the_numbers_of_a_value(dtype, form):
-    rows = filled(dtype, 1.0, form=form)
-    assert _lanes_of(rows) == lanes_of(rows) == rows.size
 
 
 # --- elementwise ----------------------------------------------------------------------

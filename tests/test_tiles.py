@@ -154,8 +154,8 @@ def test_transpose_tile(form, missing, dtype):
     assert_array_equal(defined, expected)
 
 
-def products(target, column, block, x, panel, n_steps):
-    add_products(target, 1, column, block, x, 1, 3, panel, n_steps)
+def products(target, column, block, x, panel, n_steps, n_lanes):
+    add_products(target, 1, column, block, x, 1, 3, panel, n_steps, n_lanes)
 
 
 products_compiled = compiled(products)
@@ -171,8 +171,8 @@ def test_add_products(place, form, n_steps, block, dtype):
     rng, lanes = np.random.default_rng(n_steps), lane_count(dtype)
     n, width = len(block), 2 * lanes
     x = rows_of(rng, n_steps + 2, n + 4, dtype, form)
-    left = by_lane(x)[1 : 1 + n_steps, 3 : 3 + n].astype(np.float64)
-    n_lanes = left.shape[2]
+    n_lanes = max(1, by_lane(x).shape[2] - (n_steps - 1))  # not all are in use
+    left = by_lane(x)[1 : 1 + n_steps, 3 : 3 + n, :n_lanes].astype(np.float64)
     panel = rng.normal(size=(n_steps * n_lanes + 1, width)).astype(dtype)
     target = rng.normal(size=(n + 2, 2 * width + 1)).astype(dtype)
     column = {
@@ -188,7 +188,7 @@ def test_add_products(place, form, n_steps, block, dtype):
     for c in range(width):
         if 0 <= column + c < target.shape[1]:
             expected[1 : 1 + n, column + c] += sums[:, c]
-    products_compiled(target, column, block, x, panel, n_steps)
+    products_compiled(target, column, block, x, panel, n_steps, n_lanes)
     assert_allclose(target, expected, rtol=0, atol=200 * EPSILON[dtype])
-    products(defined, column, block, x, panel, n_steps)
+    products(defined, column, block, x, panel, n_steps, n_lanes)
     assert_allclose(defined, expected, rtol=0, atol=200 * EPSILON[dtype])

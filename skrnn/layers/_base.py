@@ -12,6 +12,7 @@ class Shard:
     `lengths` has an entry for each lane, 0 for a lane without a sequence. The buffers
     hold ``n_steps[0]`` steps: as many as the largest of the lengths, or fewer in a
     prediction that goes through the steps by pieces; ``n_steps[1]`` came before them.
+    ``n_steps[2]`` is the number of sequences, which are in the first lanes.
     """
 
     lengths: np.ndarray

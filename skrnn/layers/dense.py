@@ -8,8 +8,6 @@ from skrnn._jit import ZERO, kernel
 from skrnn.layers._base import Buffers, Layer
 from skrnn.products import accumulate, add_gradients, affine, clear, new_panel
 
-ONE_STEP = np.array([1])
-
 
 class Dense(Layer):
     """``y = W x + b`` at the only step."""
@@ -50,6 +48,7 @@ class Dense(Layer):
         if training:
             buffers.d_output = lanes.rows(1, self.n_outputs)
             buffers.panel = new_panel(lanes.dtype)
+            buffers.one_step = np.array([1, 0, lanes.n_samples])
         return buffers
 
     def forward(self, calls, packed, x, buffers, shard):
@@ -77,9 +76,9 @@ class Dense(Layer):
             buffers.d_output,
             0,
             buffers.panel,
-            ONE_STEP,
+            buffers.one_step,
         )
-        calls.add(clear, d_x, ONE_STEP, self.n_inputs)
+        calls.add(clear, d_x, buffers.one_step, self.n_inputs)
         calls.add(
             accumulate,
             self.n_inputs,
