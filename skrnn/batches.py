@@ -43,6 +43,8 @@ class Batches:
 def draw_batches(rows, lengths, batch_size, n_lanes, random_state):
     """Cut samples into minibatches, at random unless `random_state` is None.
 
+    `batch_size` must not exceed the number of rows.
+
     A shard runs to the end of its longest sequence. So where lengths differ, sequences
     of like length are drawn together, shard by shard, and the shards of a minibatch at
     random: each minibatch has sequences of all lengths, and costs little more than the
@@ -61,8 +63,8 @@ def _cut(rows, batch_size, n_lanes):
     """Take the samples as they come, in minibatches of `batch_size`."""
     n = len(rows)
     shards_of_batch = -(-batch_size // n_lanes)
-    starts = np.arange(0, n, batch_size)
-    offsets = n_lanes * np.arange(shards_of_batch)
+    starts = np.arange(0, n, batch_size, dtype=np.int64)
+    offsets = n_lanes * np.arange(shards_of_batch, dtype=np.int64)
     firsts = (starts[:, np.newaxis] + offsets).ravel()
     firsts = firsts[firsts < n]
     batches = np.searchsorted(firsts, starts)
@@ -84,7 +86,7 @@ def _draw_shards(rows, lengths, batch_size, n_lanes, random_state):
     n_shards = n_batches * shards_of_batch
     drawn = lengths * random_state.uniform(1 - JITTER, 1 + JITTER, len(rows))
     order = np.argsort(drawn, kind="stable")
-    bounds = len(rows) * np.arange(n_shards + 1) // n_shards
+    bounds = len(rows) * np.arange(n_shards + 1, dtype=np.int64) // n_shards
     sizes = np.diff(bounds)
     shuffled = random_state.permutation(n_shards)
     # dealt out by size, for shards that are larger by one must not meet in a minibatch
@@ -92,5 +94,5 @@ def _draw_shards(rows, lengths, batch_size, n_lanes, random_state):
     dealt = dealt.reshape(shards_of_batch, n_batches).T.ravel()
     pieces = [order[bounds[s] : bounds[s + 1]] for s in dealt]
     shards = np.append(0, np.cumsum(sizes[dealt]))
-    batches = np.arange(0, n_shards + 1, shards_of_batch)
+    batches = np.arange(0, n_shards + 1, shards_of_batch, dtype=np.int64)
     return Batches(rows[np.concatenate(pieces)], shards, batches)

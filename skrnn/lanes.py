@@ -1,7 +1,7 @@
 """How a shard of samples lies in the lanes of its buffers.
 
-Two arrangements of the same numbers, and so the same results bit for bit: a lane for
-each of several samples, or, of a single sample, a lane for each unit.
+Two arrangements of the same numbers, and so the same predictions bit for bit: a lane
+for each of several samples, or, of a single sample, a lane for each unit.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,9 @@ class SamplesInLanes:
         blocks of the products that are computed apart, and the end.
         """
         packed = aligned_zeros((weights.size,), self.dtype)
-        calls.add(pack, weights, n_units * np.array(blocks), self._largest, packed)
+        calls.add(
+            pack, weights, n_units * np.array(blocks, np.int64), self._largest, packed
+        )
         return packed
 
     def packed_transposed(self, calls, weights):
@@ -111,7 +113,7 @@ class UnitsInLanes:
         n_rows = n_columns // n_units * self.n_rows(n_units)
         size = self.n_rows(n_terms) * n_rows * self._lanes**2
         packed = aligned_zeros((size,), self.dtype)
-        boundaries = self.n_rows(n_units) * np.array(blocks)
+        boundaries = self.n_rows(n_units) * np.array(blocks, np.int64)
         calls.add(
             pack_units, weights, n_units, self._lanes, boundaries, LARGEST, packed
         )

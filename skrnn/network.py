@@ -66,7 +66,7 @@ class Network:
 
     @property
     def may_overflow(self):
-        """Whether a layer's output may be infinite."""
+        """Whether the states of a layer may be infinite."""
         return any(layer.may_overflow for layer in self.layers.values())
 
     def flops(self, n_steps):
@@ -255,7 +255,7 @@ def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_s
     Their first ``n_steps[1]`` steps are left out, and what x has no room for. `held`
     gets the steps that each sample has left, ``n_steps[0]`` how many of them there are
     in x, and ``n_steps[2]`` the number of samples. A lane without a sample has 0
-    left, one whose sample has ended before, -1.
+    left, and -1 in the pieces after the first, as one whose sample has ended before.
     """
     done = n_steps[1]
     largest = np.finfo(x.dtype).max

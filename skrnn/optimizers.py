@@ -144,7 +144,7 @@ class Optimizer:
         """Return an optimizer before its first update."""
         moments = [aligned_zeros(decayed.shape, decayed.dtype) for _ in range(2)]
         rates = [0.0, *(float(settings[name]) for name in SOLVERS[solver][1])]
-        return cls(solver, np.array(rates), *moments, decayed, np.array([0]))
+        return cls(solver, np.array(rates), *moments, decayed, np.zeros(1, np.int64))
 
     @property
     def n_updates(self):

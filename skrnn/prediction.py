@@ -1,5 +1,7 @@
 """Prediction by pieces of bounded size."""
 
+from functools import partial
+
 import numpy as np
 
 from skrnn._jit import kernel
@@ -10,8 +12,10 @@ from skrnn.parameters import aligned_zeros
 from skrnn.recording import replay
 from skrnn.threads import Threads
 
-# Bound on the inputs that are held at a time.
+# Bounds on the inputs that are held at a time, and on the multiply-adds that they
+# take: Ctrl-C is heard in between.
 CHUNK_BYTES = 2**22
+CHUNK_FLOPS = 10**10
 # Steps after which the states move to the front of their buffers: enough that it costs
 # nothing, and so few that the buffers stay small whatever the lengths are.
 CHUNK_STEPS = 128
@@ -30,17 +34,21 @@ def predict_raw(network, parameters, data, mean, inverse_scale, n_threads):
     """
     out = np.empty((len(data), network.n_outputs), parameters.dtype)
     lanes = prediction_lanes(parameters.dtype, len(data), network.may_overflow)
-    order = np.arange(len(data))
+    order = np.arange(len(data), dtype=np.int64)
     if len(data) > 1 and (data.lengths != data.lengths[0]).any():
         order = np.argsort(-data.lengths, kind="stable")
     predictor = _predictor(network, lanes, int(data.lengths[order[0]]))
     predictor.update(parameters)
+    step_bytes = data.n_channels * parameters.itemsize
+    max_bytes = min(CHUNK_BYTES, CHUNK_FLOPS * step_bytes // network.flops(1))
     with predictor.threads(n_threads) as threads:
-        for piece in row_blocks(data, order, CHUNK_BYTES):
+        for piece in row_blocks(data, order, max_bytes):
             rows = order[piece]
             samples = Samples.take(data, rows, parameters.dtype)
             n_shards = -(-len(rows) // lanes.n_samples)
-            shards = np.minimum(lanes.n_samples * np.arange(n_shards + 1), len(rows))
+            shards = np.minimum(
+                lanes.n_samples * np.arange(n_shards + 1, dtype=np.int64), len(rows)
+            )
             n_tasks = min(n_shards, TASKS_PER_THREAD * n_threads)
             bounds = [n_shards * i // n_tasks for i in range(n_tasks + 1)]
 
@@ -135,8 +143,12 @@ class _Predictor:
         self.network = network
         self.n_steps = n_steps
         self._parameters = aligned_zeros((network.layout.size,), lanes.dtype)
-        self._packed = PackedParameters(network, self._parameters, lanes, False)
-        self._threads = Threads(1, self._new_workspace)
+        self._packed = PackedParameters(
+            network, self._parameters, lanes, training=False
+        )
+        # not a method: a cycle of references would keep the buffers for a while
+        make_workspace = partial(PredictionWorkspace, network, self._packed, n_steps)
+        self._threads = Threads(1, make_workspace)
 
     def update(self, parameters):
         """Use these parameters from now on."""
@@ -149,8 +161,9 @@ class _Predictor:
         self._threads.n_threads = n_threads
         return self._threads
 
-    def _new_workspace(self):
-        return PredictionWorkspace(self.network, self._packed, self.n_steps)
+    def trim(self):
+        """Drop the workspaces of all threads but one."""
+        self._threads.trim()
 
 
 # Predictors of the last calls while nobody uses them. No lock: each operation on a dict
@@ -170,6 +183,7 @@ def _predictor(network, lanes, longest):
 def _keep(predictor):
     """Keep a predictor for the next call: making it takes longer than predicting."""
     if predictor.network.layout.size <= MAX_KEPT_PARAMETERS:
+        predictor.trim()
         _kept[predictor.key] = predictor
         for oldest in list(_kept)[:-N_KEPT]:
             _kept.pop(oldest, None)

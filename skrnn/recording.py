@@ -7,6 +7,9 @@ recorded calls one after the other inside other kernels. What changes from one r
 the next is passed in the arrays, such as the number of steps.
 """
 
+import math
+from weakref import WeakValueDictionary
+
 import numba
 import numpy as np
 from llvmlite import binding, ir
@@ -15,11 +18,11 @@ from numba.core import cgutils, types
 from skrnn._jit import kernel
 from skrnn.simd import compiled_as, integer
 
-# Words that a call may pass: all that the kernels' arguments have, and no less.
+# Words that are passed at each call, at least those that the kernel has.
 MAX_WORDS = 96
 
 # By its number each recording whose calls are Python functions: without the JIT.
-_INTERPRETED: dict[int, list] = {}
+_INTERPRETED: WeakValueDictionary = WeakValueDictionary()
 
 
 def _words(function, arguments):
@@ -41,7 +44,7 @@ def _words_of(argument, name):
         address = argument.__array_interface__["data"][0]
         sizes = (argument.size, argument.itemsize, address)
         return (*memory_and_parent, *sizes, *argument.shape, *argument.strides)
-    if not isinstance(argument, int | np.integer) or isinstance(argument, bool):
+    if not isinstance(argument, int | np.int64) or isinstance(argument, bool):
         raise TypeError(f"{name} must get arrays and integers, got {argument!r}.")
     return (int(argument),)
 
@@ -67,36 +70,41 @@ class Recording:
         """
         words = [_words(function, arguments) for function, arguments in self._calls]
         if numba.config.DISABLE_JIT:
-            _INTERPRETED[id(self)] = self._calls
+            _INTERPRETED[id(self)] = self
             return np.array([[id(self)]])
         program = np.zeros((len(self._calls), 1 + MAX_WORDS), np.int64)
         for row, call, passed in zip(program, self._calls, words, strict=True):
-            row[0] = _address(*call)
+            row[0] = _address(*call, len(passed))
             row[1 : 1 + len(passed)] = passed
         return program
 
-    def __del__(self):
-        _INTERPRETED.pop(id(self), None)
 
-
-def _address(function, arguments):
+def _address(function, arguments, n_words):
     """Return where the machine code of a kernel for these arguments begins."""
     signature = tuple(map(numba.typeof, arguments))
     if signature not in function.overloads:
         function.compile(signature)
     compiled = function.overloads[signature]
-    name = compiled.fndesc.llvm_func_name
-    return compiled.library.get_pointer_to_function(name)
+    described = compiled.fndesc
+    if described.restype not in (types.none, types.float64):
+        name = function.__name__
+        raise TypeError(f"{name} returns {described.restype}, not nothing or float64.")
+    convention = compiled.target_context.call_conv.get_function_type(
+        described.restype, described.argtypes
+    )
+    if len(convention.args) != 2 + n_words:  # a numba that passes arrays otherwise
+        raise RuntimeError("numba passes arguments in a way that skrnn does not know.")
+    return compiled.library.get_pointer_to_function(described.llvm_func_name)
 
 
 def replay(program):
     """Run the recorded calls in order; return the sum of what they return.
 
-    Numbers too small to be normal count as zero meanwhile where the processor can be
-    told so: gradients that vanish over many steps would make each operation take a
-    hundred times as long.
+    A call that raises an exception counts as NaN. Numbers too small to be normal count
+    as zero meanwhile where the processor can be told so: gradients that vanish over
+    many steps would make each operation take a hundred times as long.
     """
-    calls = _INTERPRETED[program[0, 0]]
+    calls = _INTERPRETED[program[0, 0]]._calls
     return sum(function(*arguments) or 0.0 for function, arguments in calls)
 
 
@@ -144,8 +152,11 @@ def _replay(typingctx, program):
             function = builder.inttoptr(words[0], convention.as_pointer())
             builder.store(ir.Constant(number, 0.0), result)
             places = [builder.bitcast(p, POINTER) for p in (result, exception)]
-            builder.call(function, [*places, *words[1:]])
-            updated = builder.fadd(builder.load(total), builder.load(result))
+            status = builder.call(function, [*places, *words[1:]])
+            failed = builder.icmp_signed("!=", status, ir.Constant(ir.IntType(32), 0))
+            nan = ir.Constant(number, math.nan)
+            returned = builder.select(failed, nan, builder.load(result))
+            updated = builder.fadd(builder.load(total), returned)
             builder.store(updated, total)
         if has_control:
             _control_register(builder, "ldmxcsr", before)

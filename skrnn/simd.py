@@ -212,27 +212,6 @@ def _put(typingctx, rows, t, k, value):
     return types.void(rows, t, k, value), codegen
 
 
-def total(value):
-    """Sum over the lanes."""
-    return value.sum()
-
-
-@compiled_as(total)
-def _total(typingctx, value):
-    def codegen(context, builder, sig, args):
-        vector = args[0].type
-        width = 32 if isinstance(vector.element, ir.FloatType) else 64
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(vector.element, [vector.element, vector]),
-            f"llvm.vector.reduce.fadd.v{vector.count}f{width}",
-        )
-        zero = ir.Constant(vector.element, 0.0)
-        return builder.call(function, [zero, args[0]], fastmath=("reassoc", "nsz"))
-
-    return value.dtype(value), codegen
-
-
 def minimum(a, b):
     """Lane by lane the smaller of `a` and `b`; a NaN in `a` stays."""
     return np.where(a > b, b, a).astype(a.dtype)

@@ -32,6 +32,10 @@ class Threads:
         """The workspace of the calling thread."""
         return self._workspaces[0]
 
+    def trim(self):
+        """Drop the workspaces of the other threads."""
+        del self._workspaces[1:]
+
     def worthwhile(self, flops, n_tasks):
         """Return how many threads so much work in so many tasks deserves."""
         return min(self.n_threads, n_tasks, int(flops // MIN_FLOPS_PER_THREAD))

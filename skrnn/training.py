@@ -50,7 +50,7 @@ class TrainingSet:
     rows : ndarray of shape (n_rows,)
         The samples that take part, each once.
     targets : ndarray of shape (n_samples, n_targets)
-    weights : ndarray of shape (n_samples,)
+    weights : ndarray of float64 of shape (n_samples,)
     mean, inverse_scale : ndarray of shape (n_channels,)
         How channels are standardized.
     """
@@ -120,7 +120,7 @@ class Trainer:
         n_slots = min(n_shards, MAX_SLOTS)
         self._slots = aligned_zeros((n_slots, parameters.size), dtype)
         # what the recorded update reads and writes beside the slots
-        self._n_slots = np.array([n_slots])
+        self._n_slots = np.array([n_slots], dtype=np.int64)
         self._limits = np.array([0.0, max_grad_norm])
         self._found = np.zeros(2)
         self._calls = self._record_update()
@@ -238,7 +238,10 @@ class Trainer:
         for b, (rate, weight_sum) in enumerate(zip(rates, weight_sums, strict=True)):
             first, last = batches.batches[b : b + 2]
             n_slots = min(last - first, len(self._slots))
-            bounds = first + (last - first) * np.arange(n_slots + 1) // n_slots
+            bounds = (
+                first
+                + (last - first) * np.arange(n_slots + 1, dtype=np.int64) // n_slots
+            )
 
             def train(workspace, s, bounds=bounds, weight_sum=weight_sum):
                 return _train_on_shards(

@@ -1,6 +1,8 @@
 """Predictors are kept between calls, and never give another model's predictions."""
 
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn import RNNClassifier, RNNRegressor, prediction
+from skrnn.lanes import SamplesInLanes
 from skrnn.prediction import N_KEPT, predict_raw
 from tests.oracles import recurrent
 from tests.oracles.harness import (
@@ -282,3 +285,26 @@ def test_predictions_in_a_callback_are_of_the_epoch_that_ended(rows, early_stopp
     assert_array_equal(
         model.predict(X), quiet.set_params(max_iter=4).fit(X, Y).predict(X)
     )
+
+
+def test_a_predictor_that_is_dropped_is_gone_at_once():
+    network = make_network("gru", "tanh", 1, (2,), 1)
+    lanes = SamplesInLanes(np.dtype("d"), 1)
+    predictor = prediction._predictor(network, lanes, 3)
+    gone = weakref.ref(predictor)
+    gc.disable()
+    try:
+        del predictor
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_kept_predictors_have_the_workspace_of_one_thread(monkeypatch):
+    monkeypatch.setattr("skrnn.threads.MIN_FLOPS_PER_THREAD", 1)
+    network = make_network("gru", "tanh", 1, (2,), 1)
+    parameters = make_parameters(network, np.random.default_rng(0))
+    data = Ragged(make_sequences(np.random.default_rng(0), [3] * 300, 1))
+    predict_raw(network, parameters, data, np.zeros(1), np.ones(1), 3)
+    for predictor in prediction._kept.values():
+        assert len(predictor._threads._workspaces) == 1

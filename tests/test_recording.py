@@ -4,6 +4,7 @@ import gc
 import platform
 import threading
 import weakref
+from types import SimpleNamespace
 
 import numba
 import numpy as np
@@ -216,15 +217,19 @@ class Dispatcher:
 
     __name__ = "a kernel"
 
-    def __init__(self, address):
+    def __init__(self, address, n_words):
         self.address = address
         self.overloads = {}
-        self.fndesc = self.library = self
+        self.fndesc = self.library = self.target_context = self.call_conv = self
         self.llvm_func_name = "a name"
+        self.restype, self.argtypes, self.n_words = numba.types.none, None, n_words
 
     def compile(self, signature):
         assert signature not in self.overloads
         self.overloads[signature] = self
+
+    def get_function_type(self, restype, argtypes):
+        return SimpleNamespace(args=range(2 + self.n_words))
 
     def get_pointer_to_function(self, name):
         assert name == self.llvm_func_name
@@ -233,7 +238,7 @@ class Dispatcher:
 
 def test_a_program_is_the_kernels_and_their_arguments_as_numba_passes_them(monkeypatch):
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
-    one, other = Dispatcher(1234), Dispatcher(5678)
+    one, other = Dispatcher(1234, 10), Dispatcher(5678, 7)
     matrix, vector = np.zeros((3, 2), np.float32), np.zeros(4)
     calls = Recording()
     calls.add(one, matrix, -7)
@@ -252,6 +257,9 @@ def test_a_program_is_the_kernels_and_their_arguments_as_numba_passes_them(monke
         assert_array_equal(row[: len(words)], words)
         assert not row[len(words) :].any()
     assert list(one.overloads) == [(numba.typeof(matrix), numba.int64)]
+    other.n_words = 8
+    with pytest.raises(RuntimeError, match="does not know"):
+        calls.program()
 
 
 # --- refusals -------------------------------------------------------------------------
@@ -371,3 +379,32 @@ def test_the_processor_is_told_the_old_way_after_programs_within_programs():
     # what the inner program left was what the outer one had told
     if platform.machine().lower() in ("x86_64", "amd64"):
         assert out[0] == 0.0
+
+
+@pytest.mark.needs_jit
+def test_a_kernel_that_returns_something_else_is_refused():
+    @numba.njit
+    def count(x):
+        return len(x)
+
+    recording = Recording()
+    recording.add(count, np.ones(3))
+    with pytest.raises(TypeError, match="count returns int64"):
+        recording.program()
+
+
+@pytest.mark.needs_jit
+def test_a_kernel_that_raises_makes_the_sum_nan():
+    @numba.njit
+    def refuse(x):
+        if x[0] > 0.0:
+            raise ValueError
+        return 1.0
+
+    x = np.zeros(1)
+    recording = Recording()
+    recording.add(refuse, x)
+    program = recording.program()
+    assert run(program) == 1.0
+    x[0] = 1.0
+    assert np.isnan(run(program))

@@ -18,7 +18,6 @@ from skrnn.simd import (
     put,
     quotient,
     round_to_integer,
-    total,
     value_rows,
     where_positive,
 )
@@ -183,21 +182,6 @@ def test_quotient_of_what_is_not_finite(dtype):
         out = np.zeros_like(one)
         division_compiled(filled(dtype, a), filled(dtype, b), out)
         assert_array_equal(out, a / b)
-
-
-@compiled
-def _total(x):
-    return total(get(x, 0, 0))
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_total_is_the_sum_over_the_lanes(dtype, form):
-    x = rows_of(np.random.default_rng(0), 1, 1, dtype, form)
-    result = _total(x)
-    scale = np.abs(x).sum()
-    assert_allclose(result, x.sum(dtype=np.float64), atol=4 * EPSILON[dtype] * scale)
-    assert_array_equal(_total(filled(dtype, 1.0, form=form)), x.size)
 
 
 @compiled

@@ -13,8 +13,8 @@ A cell is two jitted functions that see a shard of sequences:
 
 The weights ``w`` (inputs), ``v`` (recurrent), ``v_t`` (recurrent, transposed) and the
 `bias` are packed for the products, and the rest are buffers of SIMD values.
-``n_steps[0]`` is the number of steps, ``n_x`` and ``n_h`` count the rows of an input and of a
-state. The layer does everything else.
+``n_steps[0]`` is the number of steps, and ``n_x`` and ``n_h`` count the rows of an
+input and of a state. The layer does everything else.
 """
 
 from collections.abc import Callable

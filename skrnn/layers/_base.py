@@ -9,10 +9,10 @@ import numpy as np
 class Shard:
     """The sequences in the lanes, as arrays that recorded calls read.
 
-    `lengths` has an entry for each lane, 0 for a lane without a sequence. The buffers
-    hold ``n_steps[0]`` steps: as many as the largest of the lengths, or fewer in a
-    prediction that goes through the steps by pieces; ``n_steps[1]`` came before them.
-    ``n_steps[2]`` is the number of sequences, which are in the first lanes.
+    `lengths` has an entry for each lane, not positive for one without a sequence. The
+    buffers hold ``n_steps[0]`` steps: as many as the largest of the lengths, or fewer
+    in a prediction that goes through the steps by pieces; ``n_steps[1]`` came before
+    them. ``n_steps[2]`` is the number of sequences, which are in the first lanes.
     """
 
     lengths: np.ndarray
@@ -37,7 +37,7 @@ class Layer:
     `lanes` says how buffers are laid out, see `skrnn.lanes`. What works on buffers is
     recorded in `calls`, a `Recording`: `x` is the output buffer of the layer below and
     `d_x` its ``d_output``, which `backward` overwrites, and `packed` is what `pack`
-    returned. `may_overflow` says whether finite inputs may have an infinite output.
+    returned. `may_overflow` says whether its states may be infinite.
     """
 
     may_overflow = False

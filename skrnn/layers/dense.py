@@ -48,7 +48,7 @@ class Dense(Layer):
         if training:
             buffers.d_output = lanes.rows(1, self.n_outputs)
             buffers.panel = new_panel(lanes.dtype)
-            buffers.one_step = np.array([1, 0, lanes.n_samples])
+            buffers.one_step = np.array([1, 0, lanes.n_samples], np.int64)
         return buffers
 
     def forward(self, calls, packed, x, buffers, shard):
