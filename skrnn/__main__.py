@@ -57,18 +57,19 @@ def warmup(cells, dtypes):
         return _refuse("NUMBA_DISABLE_JIT is set: there is nothing to compile.")
     if not _jit.kernel_stamp():
         return _refuse("the package has no source files, so nothing can be kept.")
-    folder = _jit.writable_folder()
-    if folder is None:
-        tried = ", ".join(map(str, _jit.cache_folders()))
-        return _refuse(
-            f"no folder to keep machine code in can be written ({tried}). Set "
-            "NUMBA_CACHE_DIR to one that can."
-        )
-    print(f"Machine code is kept in {folder}", flush=True)
+    folders = ", ".join(map(str, _jit.cache_folders()))
+    print(f"Machine code is kept in {_jit.writable_folder() or folders}", flush=True)
     for dtype in dtypes:
-        for cell in cells:
-            _timed(f"{dtype} {cell}", _train_sizes, cell, dtype)
-        _timed(f"{dtype} losses and solvers", _train_choices, cells[0], dtype)
+        parts = {f"{dtype} {cell}": (_train_sizes, cell) for cell in cells}
+        parts[f"{dtype} losses and solvers"] = _train_choices, cells[0]
+        for what, (train, cell) in parts.items():
+            _timed(what, train, cell, dtype)
+            # a filled folder may be read-only: only what is new must be kept
+            if _jit.n_lost():
+                return _refuse(
+                    f"no folder took the machine code ({folders}). Set NUMBA_CACHE_DIR "
+                    "to one that can be written."
+                )
     return 0
 
 

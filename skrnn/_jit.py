@@ -89,7 +89,7 @@ def writable_folder():
 
 
 def _write(name, content):
-    """Keep a file in the first folder that takes it."""
+    """Keep a file in the first folder that takes it; return whether one did."""
     for folder in cache_folders():
         temporary = folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
         try:
@@ -101,7 +101,8 @@ def _write(name, content):
                 temporary.unlink()
         else:
             _remove_unused(folder)
-            return
+            return True
+    return False
 
 
 @cache  # once a process
@@ -122,6 +123,7 @@ class _KernelCache:
     """
 
     cache_path = None
+    n_lost = 0  # compiled functions that no folder took, of all caches
 
     def __init__(self, function):
         if function.__closure__:
@@ -153,7 +155,8 @@ class _KernelCache:
             if compiled.library.has_dynamic_globals:  # addresses in this process
                 return
             content = pickle.dumps(compiled._reduce(), pickle.HIGHEST_PROTOCOL)
-            _write(self._file_name(signature, compiled.codegen), content)
+            name = self._file_name(signature, compiled.codegen)
+            _KernelCache.n_lost += not _write(name, content)
 
     def flush(self):
         """A new stamp names new files; there is nothing to drop."""
@@ -165,6 +168,11 @@ def _say_that_it_compiles():
         if sys.stderr.isatty():
             text = "skrnn: compiling kernels, once for this environment ..."
             print(text, file=sys.stderr, flush=True)
+
+
+def n_lost():
+    """Return how many functions this process compiled that no folder could keep."""
+    return _KernelCache.n_lost
 
 
 # --- decorators -----------------------------------------------------------------------

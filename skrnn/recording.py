@@ -8,6 +8,7 @@ the next is passed in the arrays, such as the number of steps.
 """
 
 import math
+from functools import cache
 from weakref import WeakValueDictionary
 
 import numba
@@ -73,15 +74,18 @@ class Recording:
             _INTERPRETED[id(self)] = self
             return np.array([[id(self)]])
         program = np.zeros((len(self._calls), 1 + MAX_WORDS), np.int64)
-        for row, call, passed in zip(program, self._calls, words, strict=True):
-            row[0] = _address(*call, len(passed))
+        for row, (function, arguments), passed in zip(
+            program, self._calls, words, strict=True
+        ):
+            signature = tuple(map(numba.typeof, arguments))
+            row[0] = _address(function, signature, len(passed))
             row[1 : 1 + len(passed)] = passed
         return program
 
 
-def _address(function, arguments, n_words):
+@cache  # asking llvmlite takes its lock, which may be held for ever after a fork
+def _address(function, signature, n_words):
     """Return where the machine code of a kernel for these arguments begins."""
-    signature = tuple(map(numba.typeof, arguments))
     if signature not in function.overloads:
         function.compile(signature)
     compiled = function.overloads[signature]

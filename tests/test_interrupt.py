@@ -77,9 +77,10 @@ def test_training_goes_on_afterwards(interrupt):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_real_signal(n_jobs):
     code = f"""
-import warnings
+import signal, warnings
 import numpy as np
 from skrnn import RNNRegressor
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job of `sh &` ignores it
 X = np.random.RandomState(0).normal(size=(300, 20, 2))
 model = RNNRegressor(32, cell="rnn", max_iter=10**6, tol=0, n_iter_no_change=np.inf,
                      n_jobs={n_jobs}, verbose=True)

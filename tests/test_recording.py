@@ -257,9 +257,19 @@ def test_a_program_is_the_kernels_and_their_arguments_as_numba_passes_them(monke
         assert_array_equal(row[: len(words)], words)
         assert not row[len(words) :].any()
     assert list(one.overloads) == [(numba.typeof(matrix), numba.int64)]
-    other.n_words = 8
+    calls.add(Dispatcher(9, 8), vector)  # which has seven
     with pytest.raises(RuntimeError, match="does not know"):
         calls.program()
+
+
+def test_where_a_kernel_is_is_asked_once(monkeypatch):
+    """Asking takes a lock of llvmlite: a child forked meanwhile would wait for ever."""
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
+    known, calls, vector = Dispatcher(1234, 7), Recording(), np.zeros(4)
+    calls.add(known, vector)
+    program = calls.program()
+    monkeypatch.delattr(Dispatcher, "get_pointer_to_function")
+    assert_array_equal(calls.program(), program)
 
 
 # --- refusals -------------------------------------------------------------------------

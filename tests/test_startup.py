@@ -193,9 +193,30 @@ def warm_up(*arguments, **variables):
 def test_warmup_refuses_where_nothing_can_be_kept(tmp_path):
     (tmp_path / "file").write_text("in the way")
     folder = tmp_path / "file" / "cache"
-    done = warm_up(NUMBA_CACHE_DIR=str(folder), NUMBA_DISABLE_JIT="0")
-    assert done.returncode == 1 and done.stdout == ""
+    done = warm_up(
+        *["--cells", "rnn", "--dtypes", "float32"],
+        NUMBA_CACHE_DIR=str(folder),
+        NUMBA_DISABLE_JIT="0",
+    )
+    assert done.returncode == 1
     assert str(folder) in done.stderr and "NUMBA_CACHE_DIR" in done.stderr
+
+
+READ_ONLY = """
+import sys
+from skrnn import _jit
+from skrnn.__main__ import main
+_jit.writable_folder = lambda: None
+_jit._write = lambda name, content: False
+print(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.needs_jit
+def test_warmup_is_content_with_a_filled_folder_that_is_read_only():
+    arguments = "warmup", "--cells", "rnn", "--dtypes", "float32"
+    assert warm_up(*arguments[1:]).returncode == 0
+    assert run(READ_ONLY, *arguments).splitlines()[-1] == "0"
 
 
 def test_warmup_refuses_where_nothing_is_compiled():
