@@ -22,8 +22,10 @@ from skrnn.tiles import (
 )
 
 # Rows of a panel: sequences times steps of which `add_gradients` sums products at a
-# time. What they are made of then stays in the second-level cache.
+# time; and bytes of inputs and states of so many steps, which are read again and again
+# and shall stay in the second-level cache.
 PANEL_ROWS = 512
+PANEL_BYTES = 2**19
 
 
 @inner
@@ -160,7 +162,8 @@ def add_gradients(d_input, d_recurrent, d_bias, x, h, z, first, panel, shard_siz
     n_steps, n_lanes = shard_size[0], shard_size[2]
     # a tile that is transposed may reach as far beyond the rows as it has lanes
     n_rows = panel.shape[0] - panel.shape[1] // 2 - 1
-    steps_at_once = max(1, n_rows // n_lanes)
+    bytes_of_step = (x[0].size + h[0].size) * x.itemsize
+    steps_at_once = max(1, min(n_rows // n_lanes, PANEL_BYTES // bytes_of_step))
     for t in range(0, n_steps, steps_at_once):
         steps = min(steps_at_once, n_steps - t)
         for column in range(0, len(d_bias), panel.shape[1]):
