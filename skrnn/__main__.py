@@ -98,6 +98,7 @@ def _samples(dtype):
 def _train_sizes(cell, dtype):
     """Fit and predict with small and large layers, batches and stacks."""
     from skrnn import RNNRegressor
+    from skrnn.simd import lane_count
 
     X = _samples(dtype)
     y = [float(steps.sum()) for steps in X]
@@ -107,7 +108,7 @@ def _train_sizes(cell, dtype):
         for activation in ("tanh", "relu", "logistic", "identity")
     ]
     for network in networks:
-        for n in (8, N_SAMPLES):
+        for n in (2, lane_count(dtype), N_SAMPLES):
             model = RNNRegressor(cell=cell, max_iter=1, **network, **_QUIET)
             model.fit(X[:n], y[:n])
             model.predict(X[:1])

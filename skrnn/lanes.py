@@ -1,7 +1,8 @@
 """How a shard of samples lies in the lanes of its buffers.
 
-Two arrangements of the same numbers, and so the same predictions bit for bit: a lane
-for each of several samples, or, of a single sample, a lane for each unit.
+Three arrangements of the same numbers, and so the same results bit for bit: a lane for
+each of several samples; of a few samples a lane for each of two units; or, of a single
+sample, a lane for each unit.
 """
 
 from dataclasses import dataclass
@@ -10,12 +11,19 @@ import numpy as np
 
 from skrnn.parameters import aligned_zeros
 from skrnn.products import pack, pack_transposed, pack_units, spread
-from skrnn.simd import lane_count
+from skrnn.simd import lane_count, units_of_row
 from skrnn.tiles import LARGEST
 
 
+def by_row(rows):
+    """Return a buffer as (time, rows, samples, units of a row), for loops over it."""
+    units = units_of_row(rows)
+    n_rows = rows.shape[1] // (units if rows.ndim == 2 else 1)
+    return rows.reshape(len(rows), n_rows, -1, units)
+
+
 def by_lane(rows):
-    """Return a buffer as (time, units, samples), for loops over its numbers."""
+    """Return a buffer whose rows are not of pairs as (time, units, samples)."""
     if rows.ndim == 2:  # a lane is a unit
         return rows.reshape(*rows.shape, 1)
     return rows.reshape(*rows.shape[:2], -1)
@@ -38,15 +46,25 @@ class SamplesInLanes:
     dtype : dtype
     n_registers : {1, 2}
         Registers that a row fills. Two make more of each weight that is loaded.
+    steps_in_pairs : bool
+        Whether only half of the lanes have samples, and the rows of sequences hold two
+        units of each; for layers with an even number of units.
     """
 
     dtype: np.dtype
     n_registers: int
+    steps_in_pairs: bool = False
 
     @property
     def n_samples(self):
         """The most samples of a shard."""
-        return self.n_registers * lane_count(self.dtype)
+        n_lanes = self.n_registers * lane_count(self.dtype)
+        return n_lanes // 2 if self.steps_in_pairs else n_lanes
+
+    @property
+    def of_steps(self):
+        """The arrangement of sequences; `self` is that of a vector for each of them."""
+        return PairsInLanes(self.dtype) if self.steps_in_pairs else self
 
     @property
     def _largest(self):
@@ -87,55 +105,97 @@ class SamplesInLanes:
         return bias
 
 
+class _UnitsSideBySide:
+    """What is alike wherever a row holds several units of a sample.
+
+    Each block of units is filled up with zeros to whole rows.
+    """
+
+    @property
+    def of_steps(self):
+        """The arrangement of sequences."""
+        return self
+
+    def n_rows(self, n_units):
+        """Return the rows that so many units take."""
+        return -(-n_units // self.units_of_row)
+
+    def packed(self, calls, weights, n_units, blocks):
+        """Return room for packed weights, and record the packing."""
+        return self._packed(calls, weights, 0, n_units, blocks)
+
+    def _packed(self, calls, weights, transposed, n_units, blocks):
+        n_terms, n_all = weights.shape[:: -1 if transposed else 1]
+        n_rows, units = n_all // n_units * self.n_rows(n_units), self.units_of_row
+        size = self.n_rows(n_terms) * n_rows * units**2
+        packed = aligned_zeros((size,), self.dtype)
+        cuts = self.n_rows(n_units) * np.array(blocks, np.int64)
+        calls.add(
+            pack_units, weights, transposed, n_units, units, cuts, LARGEST, packed
+        )
+        return packed
+
+    def packed_bias(self, calls, bias, n_units):
+        """Return room for the bias as the products take it, and record its filling."""
+        width = self.n_rows(n_units) * self.units_of_row
+        packed = aligned_zeros((len(bias) // n_units * width,), self.dtype)
+        calls.add(spread, bias, n_units, width, packed)
+        return packed
+
+
 @dataclass(frozen=True)
-class UnitsInLanes:
+class PairsInLanes(_UnitsSideBySide):
+    """A row holds two units of half as many samples as there are lanes.
+
+    Gradients of weights take the columns of all blocks for units that lie side by side,
+    so the units of a block must be even in number.
+    """
+
+    dtype: np.dtype
+    units_of_row = 2
+
+    def rows(self, n_steps, n_units, n_blocks=1):
+        """Return a zeroed buffer of blocks of so many units."""
+        n_rows = _padded(n_steps, n_blocks * self.n_rows(n_units))
+        shape = (n_steps, n_rows, 1, lane_count(self.dtype) // 2, 2)
+        return aligned_zeros(shape, self.dtype)
+
+    def packed_transposed(self, calls, weights):
+        """Return room for the packed transpose, and record the packing."""
+        return self._packed(calls, weights, 1, len(weights), [0, 1])
+
+
+@dataclass(frozen=True)
+class UnitsInLanes(_UnitsSideBySide):
     """A lane is a unit of the only sample; there is no backward pass."""
 
     dtype: np.dtype
     n_samples = 1
 
     @property
-    def _lanes(self):
+    def units_of_row(self):
+        """All that a register takes."""
         return lane_count(self.dtype)
-
-    def n_rows(self, n_units):
-        """Return the rows that so many units take."""
-        return -(-n_units // self._lanes)
 
     def rows(self, n_steps, n_units, n_blocks=1):
         """Return a zeroed buffer of blocks of so many units."""
         n_rows = n_blocks * self.n_rows(n_units)
-        return aligned_zeros((n_steps, n_rows * self._lanes), self.dtype)
-
-    def packed(self, calls, weights, n_units, blocks):
-        """Return room for packed weights, and record the packing."""
-        n_terms, n_columns = weights.shape
-        n_rows = n_columns // n_units * self.n_rows(n_units)
-        size = self.n_rows(n_terms) * n_rows * self._lanes**2
-        packed = aligned_zeros((size,), self.dtype)
-        boundaries = self.n_rows(n_units) * np.array(blocks, np.int64)
-        calls.add(
-            pack_units, weights, n_units, self._lanes, boundaries, LARGEST, packed
-        )
-        return packed
-
-    def packed_bias(self, calls, bias, n_units):
-        """Return room for the bias as the products take it, and record its filling."""
-        packed = self.rows(1, n_units, len(bias) // n_units)
-        width = self.n_rows(n_units) * self._lanes
-        calls.add(spread, bias, n_units, width, packed)
-        return packed
+        return aligned_zeros((n_steps, n_rows * self.units_of_row), self.dtype)
 
 
 # Multiply-adds of a minibatch that are worth two threads even where it is small.
 FLOPS_FOR_THREADS = 2**26
 
 
-def training_lanes(dtype, batch_size, flops):
+def training_lanes(dtype, batch_size, flops, in_pairs):
     """Return the arrangement for minibatches of this size and work.
 
     Two registers are quicker on one thread, but make half as many shards for several.
+    `in_pairs` says whether units may be taken in pairs where samples are few.
     """
+    pairs = SamplesInLanes(dtype, 1, steps_in_pairs=True)
+    if in_pairs and batch_size <= pairs.n_samples:
+        return pairs
     one, two = (SamplesInLanes(dtype, n) for n in (1, 2))
     if batch_size <= one.n_samples:
         return one

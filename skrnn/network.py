@@ -8,7 +8,7 @@ import numpy as np
 from skrnn._jit import kernel
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
-from skrnn.lanes import by_lane
+from skrnn.lanes import by_lane, by_row
 from skrnn.layers import Dense, LastStep, RecurrentLayer, Shard
 from skrnn.parameters import ParameterLayout, aligned_zeros
 from skrnn.recording import Recording, run
@@ -68,6 +68,15 @@ class Network:
     def may_overflow(self):
         """Whether the states of a layer may be infinite."""
         return any(layer.may_overflow for layer in self.layers.values())
+
+    @property
+    def has_pairs(self):
+        """Whether each recurrent layer has an even number of units."""
+        return all(
+            layer.n_outputs % 2 == 0
+            for layer in self.layers.values()
+            if isinstance(layer, RecurrentLayer)
+        )
 
     def flops(self, n_steps):
         """Multiply-adds of a forward pass over so many steps: a measure of the work."""
@@ -165,7 +174,7 @@ class Workspace:
 
     Attributes
     ----------
-    x : ndarray of shape (n_steps, rows, lanes)
+    x : ndarray of shape (n_steps, rows, samples, units of a row)
         The inputs, which `load` fills, and `shard` with them.
     raw : ndarray of shape (1, rows, lanes)
         The raw predictions, which running `program` fills.
@@ -176,14 +185,15 @@ class Workspace:
         self.shard = Shard(np.zeros(lanes.n_samples, np.int64), np.zeros(3, np.int64))
         layers = network.layers.values()
         buffers = [layer.allocate(n_steps, lanes, training) for layer in layers]
-        below = [lanes.rows(n_steps, network.n_inputs), *(b.output for b in buffers)]
+        x = lanes.of_steps.rows(n_steps, network.n_inputs)
+        below = [x, *(b.output for b in buffers)]
         d_below = [None, *(b.d_output for b in buffers)]
         self._stack = list(
             zip(
                 layers, packed.of_layers, below[:-1], buffers, d_below[:-1], strict=True
             )
         )
-        self.x, self.raw = by_lane(below[0]), by_lane(below[-1])
+        self.x, self.raw = by_row(x), by_lane(below[-1])
         self._calls = Recording()
         for layer, weights, x, own, _ in self._stack:
             layer.forward(self._calls, weights, x, own, self.shard)
@@ -258,7 +268,7 @@ def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_s
     left, and -1 in the pieces after the first, as one whose sample has ended before.
     """
     done = n_steps[1]
-    largest = np.finfo(x.dtype).max
+    largest, units_of_row = np.finfo(x.dtype).max, x.shape[3]
     longest = 0
     for i in range(first, last):
         longest = max(longest, lengths[i])
@@ -273,13 +283,14 @@ def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_s
         n = max(min(left, n_steps[0]), 0)
         start = starts[i] + done if n > 0 else 0
         for f in range(len(mean)):
+            row, unit = f // units_of_row, f % units_of_row
             shift, scale = mean[f], inverse_scale[f]
             for t in range(n):
                 value = (values[start + t, f] - shift) * scale
                 # 0 times infinity would spoil lanes without a unit, and gradients
-                x[t, f, lane] = min(max(value, -largest), largest)
+                x[t, row, lane, unit] = min(max(value, -largest), largest)
             for t in range(n, n_steps[0]):
-                x[t, f, lane] = 0.0
+                x[t, row, lane, unit] = 0.0
 
 
 @kernel

@@ -5,20 +5,18 @@ blocks, and each block lies contiguous in the order in which a product reads it.
 """
 
 from skrnn._jit import ZERO, inner, kernel
+from skrnn.panels import PANEL_BLOCK, add_products, transpose_tile
 from skrnn.parameters import aligned_zeros
 from skrnn.simd import get, lane_count, put
 from skrnn.tiles import (
     EIGHT,
     FOUR,
     ONE,
-    PANEL_BLOCK,
-    add_products,
     largest_block,
     load_block,
     multiply_add,
     start_block,
     store_block,
-    transpose_tile,
 )
 
 # Rows of a panel: sequences times steps of which `add_gradients` sums products at a
@@ -105,14 +103,14 @@ def accumulate(n_rows, out, t, w, x, x_t, x_first, n_terms):
 
 
 @inner
-def _fill_panel(panel, z, t, first, n_steps, n_lanes):
+def _fill_panel(panel, z, t, first, n_columns, n_steps, n_lanes):
     n = panel.shape[1] // 2
     for s in range(n_steps):
         # a tile may reach beyond the lanes in use: the next one writes over it
         for lane in range(0, n_lanes, n):
             k = s * n_lanes + lane
             transpose_tile(panel, k, ZERO, z, t + s, first, lane)
-            if first + n < z.shape[1]:
+            if first + n < n_columns:
                 transpose_tile(panel, k, n, z, t + s, first + n, lane)
 
 
@@ -167,7 +165,7 @@ def add_gradients(d_input, d_recurrent, d_bias, x, h, z, first, panel, shard_siz
     for t in range(0, n_steps, steps_at_once):
         steps = min(steps_at_once, n_steps - t)
         for column in range(0, len(d_bias), panel.shape[1]):
-            _fill_panel(panel, z, t, column, steps, n_lanes)
+            _fill_panel(panel, z, t, column, len(d_bias), steps, n_lanes)
             _add_panel(d_input, column - first, x, t, panel, steps, n_lanes)
             _add_panel(d_recurrent, column, h, t, panel, steps, n_lanes)
             _add_bias(d_bias, column, panel, steps * n_lanes)
@@ -227,33 +225,41 @@ def pack_transposed(weights, largest, packed):
 
 
 @kernel
-def pack_units(weights, n_units, lanes, boundaries, largest, packed):
-    """Do as `pack` where each of so many lanes is a unit.
+def pack_units(weights, transposed, n_units, units_of_row, boundaries, largest, packed):
+    """Do as `pack` where so many units lie side by side in a row.
 
-    The columns are those of blocks of `n_units`; each block is filled up with zeros to
-    whole rows, and so are the terms. `boundaries` count these rows.
+    The columns, or if `transposed` the rows, are those of blocks of `n_units`; each
+    block is filled up with zeros to whole rows, and so are the terms. `boundaries`
+    count these rows.
     """
-    n_terms = weights.shape[0]
-    rows_of_block = -(-n_units // lanes)
+    n_terms, units = weights.shape[1 if transposed else 0], units_of_row
+    rows_of_block = -(-n_units // units)
     at = 0
     for i in range(len(boundaries) - 1):
         row, last = boundaries[i], boundaries[i + 1]
         for n in (largest, 8, 4, 1):
             while last - row >= n:
-                for j in range(-(-n_terms // lanes) * lanes):
-                    for r in range(row, row + n):
-                        block, first = divmod(r, rows_of_block)
-                        for unit in range(first * lanes, (first + 1) * lanes):
-                            exists = j < n_terms and unit < n_units
-                            column = block * n_units + unit
-                            packed[at] = weights[j, column] if exists else 0.0
+                for j in range(-(-n_terms // units) * units):
+                    block, first = divmod(row, rows_of_block)
+                    for _ in range(n):
+                        for unit in range(first * units, (first + 1) * units):
+                            k = block * n_units + unit
+                            if j >= n_terms or unit >= n_units:
+                                packed[at] = 0.0
+                            elif transposed:
+                                packed[at] = weights[k, j]
+                            else:
+                                packed[at] = weights[j, k]
                             at += 1
+                        first += 1
+                        if first == rows_of_block:
+                            block, first = block + 1, 0
                 row += n
 
 
 @kernel
-def spread(numbers, n_units, width, rows):
-    """Put blocks of `n_units` numbers into the only step of `rows`, `width` apart."""
+def spread(numbers, n_units, width, apart):
+    """Put blocks of `n_units` numbers `width` apart."""
     for i in range(len(numbers)):
         block, unit = divmod(i, n_units)
-        rows[0, block * width + unit] = numbers[i]
+        apart[block * width + unit] = numbers[i]

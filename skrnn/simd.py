@@ -5,6 +5,7 @@ says what a lane is, L being what `lane_count` says:
 
 - (time, rows, L): a lane is a sequence, and a value fills one register;
 - (time, rows, 2, L): likewise, and a value fills two;
+- (time, rows, 1, L / 2, 2): a row holds two units of each of L / 2 sequences;
 - (time, rows L): a lane is a unit; a row holds L units of the only sequence.
 
 ``get(buffer, t, k)`` is row k of step t; values add, subtract and multiply with each
@@ -64,6 +65,12 @@ def vector_of(rows):
     return Vector(rows.dtype, 2 if rows.ndim == 4 else 1)
 
 
+def units_of_row(rows):
+    """Return how many units of a sequence lie side by side in a row of a buffer."""
+    dtype = str(rows.dtype)  # of numba's types as well
+    return {2: lane_count(dtype), 5: 2}.get(rows.ndim, 1)
+
+
 def value_rows(rows):
     """Return a buffer with an axis of rows, whatever its lanes are."""
     if rows.ndim == 2:
@@ -104,8 +111,13 @@ def splat(builder, scalar, count):
     vector = ir.VectorType(scalar.type, count)
     undefined = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
-    return builder.shuffle_vector(first, undefined, zeros)
+    return pick(builder, first, [0] * count)
+
+
+def pick(builder, vector, lanes):
+    """Emit a vector of these lanes of another."""
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
+    return builder.shuffle_vector(vector, vector, mask)
 
 
 def _as_vector(context, builder, value, from_type, vector):
@@ -172,9 +184,69 @@ class RowPointers:
         self.builder.store(value, pointer, align=self.align)
 
 
-def first_element(context, builder, array_type, array):
-    """Pointer to the first element of a contiguous array."""
-    return context.make_array(array_type)(context, builder, array).data
+class ElementPointers:
+    """Pointers to the elements of a C-contiguous array, and to vectors of them."""
+
+    def __init__(self, context, builder, array_type, array):
+        self.builder = builder
+        self.align = array_type.dtype.bitwidth // 8
+        struct = context.make_array(array_type)(context, builder, array)
+        self.base = struct.data
+        self.shape = cgutils.unpack_tuple(builder, struct.shape)
+        self.vector = context.get_value_type(Vector(array_type.dtype))
+
+    def load(self, place):
+        """Load an element."""
+        return self.builder.load(self.builder.gep(self.base, [place], inbounds=True))
+
+    def load_repeated(self, place, rows):
+        """Load a number for each unit of a row of `rows`, repeated for each sequence.
+
+        The place is counted in such groups.
+        """
+        count, units = vector_of(rows).count, units_of_row(rows)
+        first = self.builder.mul(place, integer(units))
+        if units == 1:
+            return splat(self.builder, self.load(first), count)
+        numbers = ir.VectorType(self.base.type.pointee, units)
+        group = self.builder.load(self._pointer(first, numbers), align=self.align)
+        return pick(self.builder, group, [i % units for i in range(count)])
+
+    def load_vector(self, place):
+        """Load the vector that begins with an element."""
+        return self.builder.load(self._pointer(place), align=self.align)
+
+    def store_vector(self, place, value):
+        """Store a vector from an element on."""
+        self.builder.store(value, self._pointer(place), align=self.align)
+
+    def masked_load(self, place, mask):
+        """Load some lanes of a vector, zeros elsewhere."""
+        zero = ir.Constant(self.vector, [0.0] * self.vector.count)
+        return self._masked("load", self.vector, self._pointer(place), mask, zero)
+
+    def masked_store(self, place, value, mask):
+        """Store some lanes of a vector."""
+        self._masked("store", ir.VoidType(), self._pointer(place), mask, value)
+
+    def _pointer(self, place, vector=None):
+        element = self.builder.gep(self.base, [place])
+        return self.builder.bitcast(element, ir.PointerType(vector or self.vector))
+
+    def _masked(self, action, result, pointer, mask, value):
+        i32 = ir.IntType(32)
+        count, width = self.vector.count, 8 * self.align
+        before = [value.type] if action == "store" else []
+        after = [value.type] if action == "load" else []
+        kinds = [*before, pointer.type, i32, mask.type, *after]
+        function = cgutils.get_or_insert_function(
+            self.builder.module,
+            ir.FunctionType(result, kinds),
+            f"llvm.masked.{action}.v{count}f{width}.p0v{count}f{width}",
+        )
+        values = [pointer, i32(self.align), mask]
+        values = [value, *values] if action == "store" else [*values, value]
+        return self.builder.call(function, values)
 
 
 # --- values ---------------------------------------------------------------------------
@@ -293,8 +365,7 @@ def _quotient(typingctx, a, b):
 def _register(builder, value, i, vector):
     """Emit the i-th register of a value."""
     n = vector.count // vector.n_registers
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), n), list(range(i * n, i * n + n)))
-    return builder.shuffle_vector(value, value, mask)
+    return pick(builder, value, range(i * n, i * n + n))
 
 
 def _reciprocal(builder, value):

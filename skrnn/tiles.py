@@ -1,4 +1,4 @@
-"""Blocks of SIMD values, and the two products that run over them.
+"""Blocks of SIMD values, and the product that runs over them.
 
 The accumulators of a block are a tuple of values, held in registers through the whole
 product: no plain loop gets LLVM to do that, because between rows of one array it
@@ -11,17 +11,16 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from skrnn.simd import (
-    FLAGS,
     VECTOR_BITS,
+    ElementPointers,
     RowPointers,
-    Vector,
     as_intp,
     compiled_as,
     emit_multiply_add,
-    first_element,
     integer,
-    lane_count,
+    pick,
     splat,
+    units_of_row,
     value_rows,
     vector_of,
 )
@@ -30,8 +29,6 @@ from skrnn.simd import (
 # (AVX-512, NEON) or 16 vector registers. The tuples stand for their length.
 LARGEST = 8 if VECTOR_BITS == 256 else 16
 EIGHT, FOUR, ONE = (0,) * 8, (0,) * 4, (0,)
-# Rows of a gradient computed at once, each of two registers.
-PANEL_BLOCK = (0,) * (6 if VECTOR_BITS == 256 else 12)
 
 
 def largest_block(rows):
@@ -53,15 +50,11 @@ def _largest_block(typingctx, rows):
 def start_block(block, bias, first, rows):
     """A tuple of values to add products to: the bias of the rows from `first` on.
 
-    Where a lane is a sequence, `bias` is a flat array of a number for each row of the
-    buffer `rows`, else another buffer of one step.
+    `bias` has a number for each unit of the rows of the buffer `rows`.
     """
-    values = value_rows(bias)[0] if bias.ndim == 2 else bias
-    shape = value_rows(rows).shape[2:]
-    return tuple(
-        np.broadcast_to(values[first + i], shape).astype(rows.dtype)
-        for i in range(len(block))
-    )
+    shape, units = value_rows(rows).shape[2:], units_of_row(rows)
+    of_rows = bias[first * units :][: len(block) * units].reshape(-1, units)
+    return tuple(np.resize(values, shape).astype(rows.dtype) for values in of_rows)
 
 
 @compiled_as(start_block)
@@ -69,22 +62,16 @@ def _start_block(typingctx, block, bias, first, rows):
     vector = vector_of(rows)
     result = types.UniTuple(vector, block.count)
 
-    def splats(context, builder, sig, args):
+    def codegen(context, builder, sig, args):
         first = as_intp(context, builder, args[2], sig.args[2])
-        base = first_element(context, builder, sig.args[1], args[1])
-        values = []
-        for i in range(block.count):
-            pointer = builder.gep(base, [builder.add(first, integer(i))])
-            values.append(splat(builder, builder.load(pointer), vector.count))
+        numbers = ElementPointers(context, builder, sig.args[1], args[1])
+        values = [
+            numbers.load_repeated(builder.add(first, integer(i)), rows)
+            for i in range(block.count)
+        ]
         return context.make_tuple(builder, result, values)
 
-    def loads(context, builder, sig, args):
-        first = as_intp(context, builder, args[2], sig.args[2])
-        source = RowPointers(context, builder, sig.args[1], args[1])
-        places = [builder.add(first, integer(i)) for i in range(block.count)]
-        return context.make_tuple(builder, result, [source.load(p) for p in places])
-
-    return result(block, bias, first, rows), splats if bias.ndim == 1 else loads
+    return result(block, bias, first, rows), codegen
 
 
 def load_block(block, rows, t, first):
@@ -145,60 +132,39 @@ def _prefetch(builder, base, offset):
 
 
 def multiply_add(sums, packed, start, rows, t, first, n_terms):
-    """Add to ``sums[i]`` the sum of ``w[j, i] rows[t, first + j]`` over j < n_terms.
+    """Add the product of weights and the rows from `first` on, `n_terms` of them.
 
+    With one unit a row ``sums[i]`` gets the sum of ``w[j, i] rows[t, first + j]``.
     `sums` is a tuple of n values, and `w` lies in the flat array `packed`, in the order
-    in which it is read: w[j, i] is ``packed[start + j n + i]``. Where a lane is a unit,
-    each of the L units in a row is a term of its own, each weight a value of L numbers,
-    and `start` is counted in blocks of L times L of them.
+    in which it is read: w[j, i] is ``packed[start + j n + i]``. With u units a row each
+    of them is a term of its own, each weight stands for u numbers, and `start` is
+    counted in u times u of them.
     """
-    terms = value_rows(rows)[t, first : first + n_terms]
-    n = len(sums)
-    if rows.ndim == 2:
-        lanes = lane_count(rows.dtype)
-        size = n_terms * n * lanes**2
-        weights = packed[start * lanes**2 :][:size].reshape(n_terms * lanes, n, lanes)
-        products = np.einsum("jil,j->il", weights, terms.ravel())
-    else:
-        weights = packed[start : start + n_terms * n].reshape(n_terms, n)
-        products = np.tensordot(weights.T, terms, axes=1)
-    return tuple(total + product for total, product in zip(sums, products, strict=True))
+    n, units = len(sums), units_of_row(rows)
+    n_samples, size = sums[0].size // units, n_terms * n * units**2
+    weights = packed[start * units**2 :][:size].reshape(n_terms * units, n * units)
+    values = value_rows(rows)[t, first : first + n_terms]
+    terms = values.reshape(n_terms, n_samples, units).swapaxes(1, 2)
+    products = weights.T @ terms.reshape(n_terms * units, n_samples)
+    products = products.reshape(n, units, n_samples).swapaxes(1, 2)
+    return tuple(
+        total + product.reshape(total.shape)
+        for total, product in zip(sums, products, strict=True)
+    )
 
 
 @compiled_as(multiply_add)
 def _multiply_add_block(typingctx, sums, packed, start, rows, t, first, n_terms):
-    vector, n = vector_of(rows), len(sums)
-    units_are_lanes = rows.ndim == 2
+    vector, n, units = vector_of(rows), len(sums), units_of_row(rows)
 
     def codegen(context, builder, sig, args):
         start, t, first, n_terms = (
             as_intp(context, builder, args[i], sig.args[i]) for i in (2, 4, 5, 6)
         )
-        weights = first_element(context, builder, sig.args[1], args[1])
-        source = RowPointers(context, builder, sig.args[3], args[3])
-        row = source.index(t, first)
+        weights = ElementPointers(context, builder, sig.args[1], args[1])
+        terms = _Terms(context, builder, sig.args[3], args[3], t, first, n_terms)
+        start = builder.mul(start, integer(units))
         initial = cgutils.unpack_tuple(builder, args[0])
-        term_size = 1  # numbers of a weight
-        if units_are_lanes:
-            term_size = vector.count
-            lanes = integer(vector.count)
-            start = builder.mul(start, builder.mul(lanes, lanes))
-            row, n_terms = builder.mul(row, lanes), builder.mul(n_terms, lanes)
-        scalars = first_element(context, builder, sig.args[3], args[3])
-
-        def load_term(j):
-            place = builder.add(row, j)
-            if not units_are_lanes:
-                return source.load(place)
-            scalar = builder.load(builder.gep(scalars, [place]))
-            return splat(builder, scalar, vector.count)
-
-        def load_weight(place):
-            pointer = builder.gep(weights, [place])
-            if not units_are_lanes:
-                return splat(builder, builder.load(pointer), vector.count)
-            pointer = builder.bitcast(pointer, ir.PointerType(initial[0].type))
-            return builder.load(pointer, align=source.align)
 
         entry = builder.block
         loop = builder.append_basic_block("terms")
@@ -210,20 +176,29 @@ def _multiply_add_block(typingctx, sums, packed, start, rows, t, first, n_terms)
         j = builder.phi(ir.IntType(64))
         j.add_incoming(integer(0), entry)
         running = [builder.phi(value.type) for value in initial]
-        value = load_term(j)
-        offset = builder.add(start, builder.mul(j, integer(n * term_size)))
-        if not units_are_lanes:
-            ahead = builder.add(offset, integer(PREFETCH_TERMS * n))
-            _prefetch(builder, weights, ahead)
-        updated = []
-        for i in range(n):
-            running[i].add_incoming(initial[i], entry)
-            weight = load_weight(builder.add(offset, integer(i * term_size)))
-            updated.append(emit_multiply_add(builder, weight, value, running[i]))
-            running[i].add_incoming(updated[i], loop)
+        for phi, value in zip(running, initial, strict=True):
+            phi.add_incoming(value, entry)
+        place = builder.add(start, builder.mul(j, integer(n * terms.n_at_once)))
+        if units < vector.count:
+            ahead = builder.add(place, integer(PREFETCH_TERMS * n))
+            _prefetch(builder, weights.base, builder.mul(ahead, integer(units)))
+        updated = running
+        for value in terms.load(j):
+            factors = [
+                weights.load_repeated(builder.add(place, integer(i)), rows)
+                for i in range(n)
+            ]
+            updated = [
+                emit_multiply_add(builder, factor, value, total)
+                for factor, total in zip(factors, updated, strict=True)
+            ]
+            place = builder.add(place, integer(n))
+        for phi, value in zip(running, updated, strict=True):
+            phi.add_incoming(value, loop)
         following = builder.add(j, integer(1))
         j.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, n_terms), loop, done)
+        more = builder.icmp_signed("<", following, terms.n_iterations)
+        builder.cbranch(more, loop, done)
 
         builder.position_at_end(done)
         results = [builder.phi(value.type) for _ in range(n)]
@@ -235,239 +210,34 @@ def _multiply_add_block(typingctx, sums, packed, start, rows, t, first, n_terms)
     return sums(sums, packed, start, rows, t, first, n_terms), codegen
 
 
-def transpose_tile(panel, k, column, z, t, first, lane):
-    """Store a square of step `t` of z with its axes swapped.
+class _Terms:
+    """What a product runs over: each unit of some rows, in all lanes of its sequence.
 
-    ``panel[k + i, column + c] = z[t, first + c, lane + i]`` for i, c below the number
-    of lanes of a register. Beyond the last row of z that row is taken again.
+    An iteration takes `n_at_once` of them: all units of a row, or of a row of a single
+    sequence one.
     """
-    n = lane_count(z.dtype)
-    rows = np.minimum(first + np.arange(n), z.shape[1] - 1)
-    square = z[t, rows].reshape(n, -1)[:, lane : lane + n]
-    panel[k : k + n, column : column + n] = square.T
 
+    def __init__(self, context, builder, rows, array, t, first, n_rows):
+        self._builder = builder
+        self._source = RowPointers(context, builder, rows, array)
+        self._scalars = ElementPointers(context, builder, rows, array)
+        self._lanes, self._units = vector_of(rows).count, units_of_row(rows)
+        self._row = self._source.index(t, first)
+        self.n_at_once, self.n_iterations = self._units, n_rows
+        if self._units == self._lanes:
+            self.n_at_once = 1
+            self.n_iterations = builder.mul(n_rows, integer(self._units))
 
-def _transposed(builder, vectors):
-    """Emit the transpose of n vectors of n lanes."""
-    n = len(vectors)
-    integers = ir.VectorType(ir.IntType(32), n)
-    half = n // 2
-    while half:
-        # swap the upper right and the lower left quarter of each square of 2 half
-        low = [i if i & half == 0 else n + i - half for i in range(n)]
-        high = [i + half if i & half == 0 else n + i for i in range(n)]
-        swapped = list(vectors)
-        for i in range(n):
-            if i & half == 0:
-                pair = vectors[i], vectors[i + half]
-                for place, lanes in ((i, low), (i + half, high)):
-                    mask = ir.Constant(integers, lanes)
-                    swapped[place] = builder.shuffle_vector(*pair, mask)
-        vectors = swapped
-        half //= 2
-    return vectors
-
-
-@compiled_as(transpose_tile)
-def _transpose_tile(typingctx, panel, k, column, z, t, first, lane):
-    vector = Vector(z.dtype)
-
-    def codegen(context, builder, sig, args):
-        k, column, t, first, lane = (
-            as_intp(context, builder, args[p], sig.args[p]) for p in (1, 2, 4, 5, 6)
-        )
-        source = ElementPointers(context, builder, sig.args[3], args[3])
-        target = ElementPointers(context, builder, sig.args[0], args[0])
-        n_rows, n_lanes = source.shape[1], integer(vector_of(z).count)
-        last = builder.sub(n_rows, integer(1))
-        start = builder.mul(t, n_rows)
-        vectors = []
-        for c in range(vector.count):
-            row = builder.add(first, integer(c))
-            row = builder.select(builder.icmp_signed("<", row, last), row, last)
-            place = builder.mul(builder.add(start, row), n_lanes)
-            vectors.append(source.load_vector(builder.add(place, lane)))
-        for i, value in enumerate(_transposed(builder, vectors)):
-            row = builder.mul(builder.add(k, integer(i)), target.shape[1])
-            target.store_vector(builder.add(row, column), value)
-        return context.get_dummy_value()
-
-    return types.void(panel, k, column, z, t, first, lane), codegen
-
-
-def add_products(target, i, column, block, x, t, first, panel, n_steps, n_lanes):
-    """Add products of rows of x and the columns of a panel.
-
-    To ``target[i + a, column + c]`` goes the sum of ``x[t + s, first + a, lane]
-    panel[s n_lanes + lane, c]`` over s < n_steps and lane < n_lanes, for a < len(block)
-    and all columns c of the panel, which fill two registers; what would lie beside the
-    columns of the target is left out. Both numbers must be positive.
-    """
-    n, n_columns = len(block), panel.shape[1]
-    left = x[t : t + n_steps, first : first + n].reshape(n_steps, n, -1)
-    left = left[:, :, :n_lanes]
-    right = panel[: n_steps * n_lanes].reshape(n_steps, n_lanes, n_columns)
-    sums = np.einsum("sal,slc->ac", left, right)
-    columns = np.arange(column, column + n_columns)
-    inside = (columns >= 0) & (columns < target.shape[1])
-    target[i : i + n, columns[inside]] += sums[:, inside]
-
-
-@compiled_as(add_products)
-def _add_products(
-    typingctx, target, i, column, block, x, t, first, panel, n_steps, n_lanes
-):
-    vector, n = Vector(x.dtype), block.count
-    n_vectors = 2  # of a row of the panel
-
-    def codegen(context, builder, sig, args):
-        i, column, t, first, n_steps, n_lanes = (
-            as_intp(context, builder, args[p], sig.args[p]) for p in (1, 2, 5, 6, 8, 9)
-        )
-        left = ElementPointers(context, builder, sig.args[4], args[4])
-        right = ElementPointers(context, builder, sig.args[7], args[7])
-        row_size = integer(vector_of(x).count)
-        step_size = builder.mul(left.shape[1], row_size)
-        x_start = builder.mul(
-            builder.add(builder.mul(t, left.shape[1]), first), row_size
-        )
-        zero = ir.Constant(context.get_value_type(vector), [0.0] * vector.count)
-        word = ir.IntType(64)
-
-        entry = builder.block
-        steps = builder.append_basic_block("steps")
-        lanes = builder.append_basic_block("lanes")
-        steps_end = builder.append_basic_block("steps.end")
-        done = builder.append_basic_block("steps.done")
-        builder.branch(steps)
-
-        builder.position_at_end(steps)
-        s, x_step, z_step = (builder.phi(word) for _ in range(3))
-        s.add_incoming(integer(0), entry)
-        x_step.add_incoming(x_start, entry)
-        z_step.add_incoming(integer(0), entry)
-        sums = [builder.phi(zero.type) for _ in range(n * n_vectors)]
-        for phi in sums:
-            phi.add_incoming(zero, entry)
-        builder.branch(lanes)
-
-        builder.position_at_end(lanes)
-        lane, z_place = builder.phi(word), builder.phi(word)
-        lane.add_incoming(integer(0), steps)
-        z_place.add_incoming(z_step, steps)
-        running = [builder.phi(zero.type) for _ in sums]
-        values = [
-            right.load_vector(builder.add(z_place, integer(v * vector.count)))
-            for v in range(n_vectors)
+    def load(self, j):
+        """Load the values of the iteration of this number."""
+        builder, lanes, units = self._builder, self._lanes, self._units
+        if units == lanes:
+            first = builder.mul(self._row, integer(lanes))
+            return [splat(builder, self._scalars.load(builder.add(first, j)), lanes)]
+        row = self._source.load(builder.add(self._row, j))
+        if units == 1:
+            return [row]
+        return [
+            pick(builder, row, [i - i % units + unit for i in range(lanes)])
+            for unit in range(units)
         ]
-        updated = []
-        x_place = builder.add(x_step, lane)
-        for a in range(n):
-            offset = integer(a * vector_of(x).count)
-            scalar = left.load(builder.add(x_place, offset))
-            factor = splat(builder, scalar, vector.count)
-            for v in range(n_vectors):
-                phi = running[a * n_vectors + v]
-                updated.append(emit_multiply_add(builder, factor, values[v], phi))
-        for phi, before, after in zip(running, sums, updated, strict=True):
-            phi.add_incoming(before, steps)
-            phi.add_incoming(after, lanes)
-        next_lane = builder.add(lane, integer(1))
-        next_z = builder.add(z_place, integer(n_vectors * vector.count))
-        lane.add_incoming(next_lane, lanes)
-        z_place.add_incoming(next_z, lanes)
-        more = builder.icmp_signed("<", next_lane, n_lanes)
-        builder.cbranch(more, lanes, steps_end)
-
-        builder.position_at_end(steps_end)
-        following = builder.add(s, integer(1))
-        s.add_incoming(following, steps_end)
-        x_step.add_incoming(builder.add(x_step, step_size), steps_end)
-        z_step.add_incoming(next_z, steps_end)
-        for phi, new in zip(sums, updated, strict=True):
-            phi.add_incoming(new, steps_end)
-        builder.cbranch(builder.icmp_signed("<", following, n_steps), steps, done)
-
-        builder.position_at_end(done)
-        out = ElementPointers(context, builder, sig.args[0], args[0])
-        n_columns = out.shape[1]
-        # all loads before all stores: rows of the target may lie a multiple of 4096
-        # bytes apart, and a load would wait for an earlier store to a like address
-        stores = []
-        for a in range(n):
-            row = builder.mul(builder.add(i, integer(a)), n_columns)
-            for v in range(n_vectors):
-                at = builder.add(column, integer(v * vector.count))
-                inside = _lanes_inside(builder, at, n_columns, vector.count)
-                place = builder.add(row, at)
-                old = out.masked_load(place, inside)
-                new = builder.fadd(old, updated[a * n_vectors + v], flags=FLAGS)
-                stores.append((place, new, inside))
-        for place, value, inside in stores:
-            out.masked_store(place, value, inside)
-        return context.get_dummy_value()
-
-    signature = types.void(
-        target, i, column, block, x, t, first, panel, n_steps, n_lanes
-    )
-    return signature, codegen
-
-
-def _lanes_inside(builder, at, n_columns, count):
-    """Emit the mask of the lanes whose columns, from `at` on, exist."""
-    lanes = ir.Constant(ir.VectorType(ir.IntType(64), count), list(range(count)))
-    columns = builder.add(splat(builder, at, count), lanes)
-    # as unsigned numbers those to the left of the first are large
-    return builder.icmp_unsigned("<", columns, splat(builder, n_columns, count))
-
-
-class ElementPointers:
-    """Pointers to the elements of a C-contiguous array, and to vectors of them."""
-
-    def __init__(self, context, builder, array_type, array):
-        self.builder = builder
-        self.align = array_type.dtype.bitwidth // 8
-        struct = context.make_array(array_type)(context, builder, array)
-        self.base = struct.data
-        self.shape = cgutils.unpack_tuple(builder, struct.shape)
-        self.vector = context.get_value_type(Vector(array_type.dtype))
-
-    def load(self, place):
-        """Load an element."""
-        return self.builder.load(self.builder.gep(self.base, [place], inbounds=True))
-
-    def load_vector(self, place):
-        """Load the vector that begins with an element."""
-        return self.builder.load(self._pointer(place), align=self.align)
-
-    def store_vector(self, place, value):
-        """Store a vector from an element on."""
-        self.builder.store(value, self._pointer(place), align=self.align)
-
-    def masked_load(self, place, mask):
-        """Load some lanes of a vector, zeros elsewhere."""
-        zero = ir.Constant(self.vector, [0.0] * self.vector.count)
-        return self._masked("load", self.vector, self._pointer(place), mask, zero)
-
-    def masked_store(self, place, value, mask):
-        """Store some lanes of a vector."""
-        self._masked("store", ir.VoidType(), self._pointer(place), mask, value)
-
-    def _pointer(self, place):
-        element = self.builder.gep(self.base, [place])
-        return self.builder.bitcast(element, ir.PointerType(self.vector))
-
-    def _masked(self, action, result, pointer, mask, value):
-        i32 = ir.IntType(32)
-        count, width = self.vector.count, 8 * self.align
-        before = [value.type] if action == "store" else []
-        after = [value.type] if action == "load" else []
-        kinds = [*before, pointer.type, i32, mask.type, *after]
-        function = cgutils.get_or_insert_function(
-            self.builder.module,
-            ir.FunctionType(result, kinds),
-            f"llvm.masked.{action}.v{count}f{width}.p0v{count}f{width}",
-        )
-        values = [pointer, i32(self.align), mask]
-        values = [value, *values] if action == "store" else [*values, value]
-        return self.builder.call(function, values)

@@ -114,7 +114,7 @@ class Trainer:
         lengths = training_set.data.lengths[training_set.rows]
         self._longest = int(lengths.max())
         flops = 3 * network.flops(int(batch_size * lengths.mean()))
-        self._lanes = training_lanes(dtype, batch_size, flops)
+        self._lanes = training_lanes(dtype, batch_size, flops, network.has_pairs)
         self._packed = PackedParameters(network, parameters, self._lanes, training=True)
         n_shards = -(-batch_size // self._lanes.n_samples)
         n_slots = min(n_shards, MAX_SLOTS)

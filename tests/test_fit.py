@@ -4,10 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skrnn import RNNClassifier, RNNRegressor
+from skrnn.lanes import SamplesInLanes, training_lanes
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 5, 2))
@@ -26,6 +28,28 @@ def classifier(**settings):
     brief = {"cell": "rnn", "hidden_layer_sizes": 4, "max_iter": 3}
     brief |= {"n_iter_no_change": ENDLESS, "random_state": 0}
     return RNNClassifier(**brief | settings)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("cell, activation", [("rnn", "relu"), ("lstm", "tanh")])
+def test_small_batches_learn_the_same_in_pairs(cell, activation, dtype, monkeypatch):
+    """Two units of a sequence in a row are an arrangement, and change no result."""
+    samples = [x[: 2 + i % 4].astype(dtype) for i, x in enumerate(X)]
+    settings = {"cell": cell, "hidden_layer_sizes": (6, 4), "batch_size": 2}
+    in_pairs = regressor(activation=activation, **settings).fit(samples, Y)
+    used = []
+
+    def one_register(dtype, batch_size, flops, in_pairs):
+        used.append(training_lanes(dtype, batch_size, flops, in_pairs))
+        return SamplesInLanes(dtype, 1)
+
+    monkeypatch.setattr("skrnn.training.training_lanes", one_register)
+    apart = regressor(activation=activation, **settings).fit(samples, Y)
+    assert used[0].steps_in_pairs
+    tolerance = 1e-4 if dtype == np.float32 else 1e-11
+    assert_allclose(in_pairs.loss_curve_, apart.loss_curve_, rtol=tolerance)
+    expected = apart.predict(samples)
+    assert_allclose(in_pairs.predict(samples), expected, rtol=0, atol=tolerance)
 
 
 @pytest.mark.contract

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from skrnn.lanes import (
+    PairsInLanes,
     SamplesInLanes,
     UnitsInLanes,
     by_lane,
+    by_row,
     prediction_lanes,
     training_lanes,
 )
@@ -34,6 +36,7 @@ def arrangements(dtype):
 @pytest.mark.parametrize("n_registers", REGISTERS)
 def test_samples_in_lanes(n_registers, dtype):
     lanes = SamplesInLanes(dtype, n_registers)
+    assert lanes.of_steps is lanes
     assert lanes.n_samples == n_registers * lane_count(dtype)
     assert lanes.n_rows(7) == 7
     rows = lanes.rows(3, 5, n_blocks=2)
@@ -46,8 +49,23 @@ def test_samples_in_lanes(n_registers, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_pairs_in_lanes(dtype):
+    """Of as many samples as half of the lanes take, in the rows of sequences."""
+    lanes, n = SamplesInLanes(dtype, 1, steps_in_pairs=True), lane_count(dtype)
+    assert lanes.n_samples == n // 2
+    assert lanes.rows(1, 5).shape == (1, 5, n)
+    pairs = lanes.of_steps
+    assert pairs == PairsInLanes(dtype) == pairs.of_steps
+    assert [pairs.n_rows(k) for k in (0, 1, 2, 5)] == [0, 1, 1, 3]
+    assert pairs.rows(3, 5, n_blocks=2).shape == (3, 6, 1, n // 2, 2)
+    # as with one unit a row, some steps are moved apart
+    assert [pairs.rows(2, k).shape[1] for k in (14, 16, 18)] == [7, 9, 9]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_units_in_lanes(dtype):
     lanes, n = UnitsInLanes(dtype), lane_count(dtype)
+    assert lanes.of_steps is lanes
     assert lanes.n_samples == 1
     assert [lanes.n_rows(k) for k in (0, 1, n, n + 1)] == [0, 1, 1, 2]
     rows = lanes.rows(3, n + 1, n_blocks=4)
@@ -57,7 +75,7 @@ def test_units_in_lanes(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_buffers_are_zeros_that_begin_on_a_cache_line(dtype):
-    for lanes in arrangements(dtype):
+    for lanes in [PairsInLanes(dtype), *arrangements(dtype)]:
         rows = lanes.rows(3, 5, 2)
         assert rows.dtype == dtype and not rows.any()
         assert rows.flags.c_contiguous and rows.ctypes.data % CACHE_LINE == 0
@@ -78,6 +96,23 @@ def test_by_lane_is_a_view_with_an_axis_of_samples(dtype):
         expected = np.zeros_like(value_rows(rows))
         expected[1, row].ravel()[3 % n if lanes.n_samples == 1 else -1] = 7
         assert_array_equal(value_rows(rows), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_by_row_is_a_view_with_axes_of_samples_and_units(dtype):
+    n = lane_count(dtype)
+    shapes = {
+        SamplesInLanes(dtype, 1): (3, 6, n, 1),
+        SamplesInLanes(dtype, 2): (3, 6, 2 * n, 1),
+        PairsInLanes(dtype): (3, 3, n // 2, 2),
+        UnitsInLanes(dtype): (3, -(-6 // n), 1, n),
+    }
+    for lanes, shape in shapes.items():
+        rows = lanes.rows(3, 6)
+        rows[:] = np.arange(rows.size).reshape(rows.shape)
+        view = by_row(rows)
+        assert view.shape == shape and np.shares_memory(view, rows)
+        assert_array_equal(view.ravel(), rows.ravel())
 
 
 def test_arrangements_are_equal_where_they_are_alike():
@@ -105,11 +140,17 @@ def test_arrangements_for_predictions(dtype):
 def test_arrangements_for_training_fill_the_lanes(flops, dtype):
     n = lane_count(dtype)
     one, two = (SamplesInLanes(dtype, r) for r in REGISTERS)
-    assert training_lanes(dtype, 1, flops) == one
-    assert training_lanes(dtype, n, flops) == one
-    assert training_lanes(dtype, 2 * n + 1, flops) == two
-    # two shards, where another thread is worth it
-    assert training_lanes(dtype, 2 * n, flops) == (one if flops > 1 else two)
+    pairs = SamplesInLanes(dtype, 1, steps_in_pairs=True)
+    for in_pairs in (False, True):
+        few = pairs if in_pairs else one
+        assert training_lanes(dtype, 1, flops, in_pairs) == few
+        assert training_lanes(dtype, n // 2, flops, in_pairs) == few
+        assert training_lanes(dtype, n // 2 + 1, flops, in_pairs) == one
+        assert training_lanes(dtype, n, flops, in_pairs) == one
+        assert training_lanes(dtype, 2 * n + 1, flops, in_pairs) == two
+        # two shards, where another thread is worth it
+        several = one if flops > 1 else two
+        assert training_lanes(dtype, 2 * n, flops, in_pairs) == several
 
 
 # --- packing --------------------------------------------------------------------------
@@ -162,14 +203,26 @@ def test_weights_for_samples_in_lanes(n_registers, dtype, shape):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(shape=shapes())
-def test_weights_for_units_in_lanes(dtype, shape):
+def test_weights_for_units_side_by_side(dtype, shape):
     n_terms, n_units, blocks = shape
-    lanes, n = UnitsInLanes(dtype), lane_count(dtype)
-    cuts = lanes.n_rows(n_units) * np.array(blocks)
+    weights = matrix(n_terms, blocks[-1] * n_units, dtype)
+    for lanes, n in [
+        (PairsInLanes(dtype), 2),
+        (UnitsInLanes(dtype), lane_count(dtype)),
+    ]:
+        cuts = lanes.n_rows(n_units) * np.array(blocks)
+        check_recorded(
+            lambda calls, w, lanes=lanes: lanes.packed(calls, w, n_units, blocks),
+            weights,
+            lambda w, n=n, cuts=cuts: in_blocks(fill_up(w, n_units, n), cuts, LARGEST),
+        )
+    pairs = PairsInLanes(dtype)
     check_recorded(
-        lambda calls, w: lanes.packed(calls, w, n_units, blocks),
-        matrix(n_terms, blocks[-1] * n_units, dtype),
-        lambda w: in_blocks(fill_up(w, n_units, n), cuts, LARGEST),
+        pairs.packed_transposed,
+        weights,
+        lambda w: in_blocks(
+            fill_up(w.T, n_terms, 2), [0, pairs.n_rows(n_terms)], LARGEST
+        ),
     )
 
 
@@ -180,9 +233,12 @@ def test_bias(dtype, n_units, n_blocks):
     for n_registers in REGISTERS:  # the products take it as it is
         lanes = SamplesInLanes(dtype, n_registers)
         assert lanes.packed_bias(calls, bias, n_units) is bias
-    units, n = UnitsInLanes(dtype), lane_count(dtype)
-    check_recorded(
-        lambda calls, bias: units.packed_bias(calls, bias, n_units),
-        bias,
-        lambda bias: spread_units(bias, n_units, n)[None],
-    )
+    for lanes, n in [
+        (PairsInLanes(dtype), 2),
+        (UnitsInLanes(dtype), lane_count(dtype)),
+    ]:
+        check_recorded(
+            lambda calls, bias, lanes=lanes: lanes.packed_bias(calls, bias, n_units),
+            bias,
+            lambda bias, n=n: spread_units(bias, n_units, n),
+        )

@@ -23,6 +23,7 @@ from tests.oracles.derivatives import derivative
 from tests.oracles.harness import (
     Ragged,
     TrainingRun,
+    assert_same_bits,
     make_network,
     make_parameters,
     make_sequences,
@@ -197,6 +198,35 @@ def test_a_sequence_alone_gives_what_it_gives_among_others(
     assert_allclose(gradient, sum(gradients), rtol=1e-11, atol=1e-13)
 
 
+# --- two units of a sequence side by side ---------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sizes, n_inputs", [((2,), 1), ((6, 38), 3), ((18, 4), 2)])
+@pytest.mark.parametrize("cell, activation", KINDS)
+def test_pairs_give_the_same_numbers(cell, activation, sizes, n_inputs, dtype):
+    rng = np.random.default_rng(11)
+    network = make_network(cell, activation, n_inputs, sizes, 2)
+    assert network.has_pairs
+    parameters = make_parameters(network, rng, dtype, scale=0.2)
+    sequences = make_sequences(rng, LONG_RAGGED, n_inputs)
+    n = len(sequences)
+    task = sequences, squared_error, rng.normal(size=(n, 2)), rng.uniform(size=n)
+    expected = run_network(network, parameters, *task)
+    raw, value, gradient = run_network(network, parameters, *task, in_pairs=True)
+    assert_same_bits(raw, expected[0])
+    # several shards, whose sums are added up in another order
+    tolerance = 100 * np.finfo(dtype).eps
+    assert_allclose(value, expected[1], rtol=tolerance)
+    scale = np.abs(expected[2]).max()
+    assert_allclose(gradient, expected[2], rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("sizes", [(3,), (2, 3), (3, 2), (1,)])
+def test_an_odd_number_of_units_has_no_pairs(sizes):
+    assert not make_network("gru", sizes=sizes).has_pairs
+
+
 # --- lanes that have ended ------------------------------------------------------------
 
 
@@ -282,13 +312,14 @@ def test_nothing_is_left_over_from_the_shard_before(cell, activation, n_register
         assert_array_equal(first, last)
 
 
+@pytest.mark.parametrize("units_of_row", [1, 2, 4])
 @given(
     lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6),
     first=st.integers(0, 5),
     done=st.integers(0, 9),
     room=st.integers(1, 10),
 )
-def test_load_fills_the_lanes(lengths, first, done, room):
+def test_load_fills_the_lanes(lengths, first, done, room, units_of_row):
     """Lane by lane what is left of each sample, as far as there is room."""
     first = min(first, len(lengths) - 1)
     last = min(first + 3, len(lengths))
@@ -299,7 +330,7 @@ def test_load_fills_the_lanes(lengths, first, done, room):
     samples = Samples.take(data, np.arange(len(data)), np.float64)
     mean, inverse_scale = np.array([1.0, -2.0]), np.array([0.5, 4.0])
     n_lanes = 4
-    x = np.full((room, 3, n_lanes), 9.0)
+    x = np.full((room, -(-3 // units_of_row), n_lanes, units_of_row), 9.0)
     held, n_steps = np.full(n_lanes, 77), np.array([77, done, 77])
     load(
         samples.values,
@@ -315,7 +346,8 @@ def test_load_fills_the_lanes(lengths, first, done, room):
     )
     n = min(room, longest - done)
     assert_array_equal(n_steps, [n, done, last - first])
-    expected = np.full_like(x, 9.0)  # the row beyond the channels, and unused steps
+    # the row or unit beyond the channels, and unused steps
+    expected = np.full((room, x.shape[1] * units_of_row, n_lanes), 9.0)
     expected[:n, :2] = 0.0
     for lane in range(n_lanes):
         i = first + lane
@@ -324,18 +356,18 @@ def test_load_fills_the_lanes(lengths, first, done, room):
         assert held[lane] == (-1 if ended else len(rest))
         rest = rest[:n]
         expected[: len(rest), :2, lane] = (rest - mean) * inverse_scale
-    assert_array_equal(x, expected)
+    assert_array_equal(x.swapaxes(2, 3).reshape(expected.shape), expected)
 
 
 def test_load_clips_what_overflows():
     largest = np.finfo(np.float32).max
     values = np.array([[1.0], [largest], [-largest]], np.float32)
-    x = np.zeros((3, 1, 2), np.float32)
+    x = np.zeros((3, 1, 2, 1), np.float32)
     held, n_steps = np.zeros(2, np.int64), np.zeros(3, np.int64)
     mean, inverse_scale = np.zeros(1), np.full(1, 4.0)
     starts, lengths = np.array([0]), np.array([3])
     load(values, starts, lengths, mean, inverse_scale, 0, 1, x, held, n_steps)
-    assert_array_equal(x[:, 0, 0], [4.0, largest, -largest])
+    assert_array_equal(x[:, 0, 0, 0], [4.0, largest, -largest])
 
 
 def test_load_targets_fills_the_lanes():

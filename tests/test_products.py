@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skrnn.lanes import by_lane
+from skrnn.lanes import by_lane, by_row
 from skrnn.products import (
     PANEL_ROWS,
     accumulate,
@@ -25,6 +25,7 @@ from tests.oracles.packing import block_sizes, fill_up, in_blocks, spread_units
 
 DTYPES = [np.float32, np.float64]
 REGISTERS = [1, 2]
+FORMS = [*REGISTERS, "pairs"]
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.integers(0, 37)
 UNTOUCHED = 9.0
@@ -34,12 +35,20 @@ def tolerance(dtype, n_terms):
     return 20 * (n_terms + 1) * float(np.finfo(dtype).eps)
 
 
-def rows_of(rng, n_steps, n_rows, dtype, n_registers):
+def rows_of(rng, n_steps, n_units, dtype, form):
     lanes = lane_count(dtype)
-    shape = (
-        (n_steps, n_rows, lanes) if n_registers == 1 else (n_steps, n_rows, 2, lanes)
-    )
+    shape = {
+        1: (n_steps, n_units, lanes),
+        2: (n_steps, n_units, 2, lanes),
+        "pairs": (n_steps, -(-n_units // 2), 1, lanes // 2, 2),
+    }[form]
     return rng.normal(size=shape).astype(dtype)
+
+
+def by_unit(rows):
+    """Return a buffer as (time, units, samples), a copy where it is of pairs."""
+    values = by_row(rows).swapaxes(2, 3)
+    return values.reshape(len(values), -1, values.shape[3])
 
 
 def packed_columns(weights, cuts=None, largest=LARGEST):
@@ -85,13 +94,14 @@ def test_pack_transposed_is_pack_of_the_transpose(n_terms, n_outputs, largest):
     assert_array_equal(packed, packed_columns(weights.T, largest=largest))
 
 
-def packed_units(weights, n_units, lanes, boundaries, largest=LARGEST):
+def packed_units(weights, n_units, lanes, boundaries, largest=LARGEST, turned=False):
+    """Pack weights with so many units of a row, also from their transpose."""
     n_terms, n_columns = weights.shape
     rows = n_columns // n_units * -(-n_units // lanes)
     packed = np.full(-(-n_terms // lanes) * rows * lanes**2, UNTOUCHED, weights.dtype)
     boundaries = np.array(boundaries, np.int64)
-    weights = np.ascontiguousarray(weights)
-    pack_units(weights, n_units, lanes, boundaries, largest, packed)
+    weights = np.ascontiguousarray(weights.T if turned else weights)
+    pack_units(weights, int(turned), n_units, lanes, boundaries, largest, packed)
     return packed
 
 
@@ -109,18 +119,19 @@ def test_pack_units_is_pack_of_weights_filled_up(
     weights = 1.0 + np.arange(n_terms * blocks[-1] * n_units)
     weights = weights.reshape(n_terms, blocks[-1] * n_units)
     boundaries = blocks * -(-n_units // lanes)
-    packed = packed_units(weights, n_units, lanes, boundaries, largest)
     filled = fill_up(weights, n_units, lanes)
-    assert_array_equal(packed, in_blocks(filled, boundaries, largest))
+    for turned in (False, True):
+        packed = packed_units(weights, n_units, lanes, boundaries, largest, turned)
+        assert_array_equal(packed, in_blocks(filled, boundaries, largest))
 
 
 @given(n_units=st.integers(1, 20), n_blocks=st.integers(1, 4))
 def test_spread_puts_blocks_apart(n_units, n_blocks):
     numbers = np.arange(1.0, 1 + n_units * n_blocks)
     width = -(-n_units // 8) * 8
-    rows = np.zeros((1, n_blocks * width))
-    spread(numbers, n_units, width, rows)
-    assert_array_equal(rows[0], spread_units(numbers, n_units, 8))
+    apart = np.zeros(n_blocks * width)
+    spread(numbers, n_units, width, apart)
+    assert_array_equal(apart, spread_units(numbers, n_units, 8))
 
 
 # --- products -------------------------------------------------------------------------
@@ -200,7 +211,7 @@ def test_affine_of_units_in_lanes(dtype, n_units, n_x, n_h, n_blocks, n_before, 
         before,
         out,
         1,
-        spread_units(bias, n_units, lanes)[None],
+        spread_units(bias, n_units, lanes),
         packed_units(w, n_units, lanes, [0, last - before]),
         x,
         2,
@@ -229,10 +240,27 @@ def test_accumulate(dtype, n_registers, n_rows, n_terms, first, seed):
     assert_allclose(by_lane(out), expected, rtol=0, atol=atol)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(n_units=SIZES, n_terms=SIZES, first=st.integers(0, 3), seed=SEEDS)
+def test_accumulate_in_pairs(dtype, n_units, n_terms, first, seed):
+    """Units and terms beyond the last have the weight 0."""
+    rng = np.random.default_rng(seed)
+    w = rng.normal(size=(n_units, n_terms)).astype(dtype)
+    x = rows_of(rng, 3, 2 * first + n_terms + 2, dtype, "pairs")
+    out = rows_of(rng, 2, n_units + 2, dtype, "pairs")
+    expected = by_unit(out).astype(np.float64)
+    terms = by_unit(x)[2, 2 * first : 2 * first + n_terms]
+    expected[1, :n_units] += w @ terms
+    n_rows, term_rows = -(-n_units // 2), -(-n_terms // 2)
+    packed = packed_units(w.T, max(n_units, 1), 2, [0, n_rows])
+    accumulate(n_rows, out, 1, packed, x, 2, first, term_rows)
+    assert_allclose(by_unit(out), expected, rtol=0, atol=tolerance(dtype, n_terms))
+
+
 # --- gradients ------------------------------------------------------------------------
 
 
-def check_gradients(dtype, n_registers, n_i, n_h, columns, size, seed):
+def check_gradients(dtype, form, n_i, n_h, columns, size, seed):
     """`columns` are those of the bias, before the inputs', and the recurrence's.
 
     `size` is the number of steps, and of lanes in use.
@@ -241,15 +269,15 @@ def check_gradients(dtype, n_registers, n_i, n_h, columns, size, seed):
     n_bias, first, n_recurrent = columns
     n_steps, n_lanes = size
     x, h, z = (
-        rows_of(rng, n_steps + 1, n, dtype, n_registers)
+        rows_of(rng, n_steps + 1, n, dtype, form)
         for n in (n_i + 1, n_h + 1, n_bias + 1)
     )
     for rows in (x, h, z):  # what must not be read
-        by_lane(rows)[n_steps:] = by_lane(rows)[:, :, n_lanes:] = np.nan
+        by_row(rows)[n_steps:] = by_row(rows)[:, :, n_lanes:] = np.nan
     shapes = [(n_i, n_bias - first), (n_h, n_recurrent), (n_bias,)]
     targets = [rng.normal(size=shape).astype(dtype) for shape in shapes]
     left, right, gates = (
-        by_lane(rows)[:n_steps, :n, :n_lanes].astype(np.float64)
+        by_unit(rows)[:n_steps, :n, :n_lanes].astype(np.float64)
         for rows, n in ((x, n_i), (h, n_h), (z, n_bias))
     )
     expected = [
@@ -272,11 +300,15 @@ def column_counts(draw, most=40):
     return n_bias, draw(st.integers(0, n_bias)), draw(st.integers(0, n_bias))
 
 
-def lanes_in_use(data, dtype, n_registers):
-    return data.draw(st.integers(1, n_registers * lane_count(dtype)), label="n_lanes")
+def samples_of(form, dtype):
+    return lane_count(dtype) // 2 if form == "pairs" else form * lane_count(dtype)
 
 
-@pytest.mark.parametrize("n_registers", REGISTERS)
+def lanes_in_use(data, dtype, form):
+    return data.draw(st.integers(1, samples_of(form, dtype)), label="n_lanes")
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(
     n_i=st.integers(0, 13),
@@ -286,44 +318,42 @@ def lanes_in_use(data, dtype, n_registers):
     seed=SEEDS,
     data=st.data(),
 )
-def test_gradients(dtype, n_registers, n_i, n_h, columns, n_steps, seed, data):
-    size = n_steps, lanes_in_use(data, dtype, n_registers)
-    check_gradients(dtype, n_registers, n_i, n_h, columns, size, seed)
+def test_gradients(dtype, form, n_i, n_h, columns, n_steps, seed, data):
+    size = n_steps, lanes_in_use(data, dtype, form)
+    check_gradients(dtype, form, n_i, n_h, columns, size, seed)
 
 
-@pytest.mark.parametrize("n_registers", REGISTERS)
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(columns=column_counts(20), n_steps=st.integers(1, 6), seed=SEEDS, data=st.data())
-def test_gradients_by_panels_without_jit(
-    dtype, n_registers, columns, n_steps, seed, data
-):
+def test_gradients_by_panels_without_jit(dtype, form, columns, n_steps, seed, data):
     # with the JIT on the constant is compiled in, and this is an ordinary case
-    size = n_steps, lanes_in_use(data, dtype, n_registers)
+    size = n_steps, lanes_in_use(data, dtype, form)
     with pytest.MonkeyPatch.context() as patch:
         rows = data.draw(st.integers(1, 4)) * size[1]
         patch.setattr("skrnn.products.PANEL_ROWS", rows)
-        check_gradients(dtype, n_registers, 5, 3, columns, size, seed)
+        check_gradients(dtype, form, 5, 3, columns, size, seed)
 
 
 @pytest.mark.needs_jit
-@pytest.mark.parametrize("n_registers", REGISTERS)
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_idle", [0, 1, "all but one"])
 @pytest.mark.parametrize("extra", [0, 1, 5])
-def test_gradients_beyond_one_panel(dtype, n_registers, n_idle, extra):
+def test_gradients_beyond_one_panel(dtype, form, n_idle, extra):
     """Also where the lanes in use do not divide the rows of a panel."""
-    n_lanes = n_registers * lane_count(dtype)
-    n_lanes = 1 if n_idle == "all but one" else n_lanes - n_idle
+    n_lanes = samples_of(form, dtype)
+    n_lanes = 1 if n_idle == "all but one" else max(1, n_lanes - n_idle)
     size = 2 * (PANEL_ROWS // n_lanes) + extra, n_lanes
     columns = 64 + extra, 16, 48
-    check_gradients(dtype, n_registers, 32 + extra, 35, columns, size, extra)
+    check_gradients(dtype, form, 32 + extra, 35, columns, size, extra)
 
 
-@pytest.mark.parametrize("n_registers", REGISTERS)
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_clear(dtype, n_registers):
-    rows = rows_of(np.random.default_rng(0), 4, 5, dtype, n_registers)
+def test_clear(dtype, form):
+    rows = rows_of(np.random.default_rng(0), 4, 5, dtype, form)
     rows[:] = np.nan
-    clear(rows, np.array([3]), 2)
+    clear(rows, np.array([3]), 2)  # rows
     assert_array_equal(rows[:3, :2], 0)
     assert np.isnan(rows[3:]).all() and np.isnan(rows[:, 2:]).all()

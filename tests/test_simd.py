@@ -18,12 +18,13 @@ from skrnn.simd import (
     put,
     quotient,
     round_to_integer,
+    units_of_row,
     value_rows,
     where_positive,
 )
 
 DTYPES = [np.float32, np.float64]
-FORMS = ["samples", "samples in two registers", "units"]
+FORMS = ["samples", "samples in two registers", "pairs", "units"]
 EPSILON = {dtype: np.finfo(dtype).eps for dtype in DTYPES}
 
 # Compiled with the flags of `kernel`, but not cached: these bodies are the tests' own.
@@ -37,6 +38,7 @@ def shape_of(form, n_steps, n_rows, dtype):
     return {
         "samples": (n_steps, n_rows, lanes),
         "samples in two registers": (n_steps, n_rows, 2, lanes),
+        "pairs": (n_steps, n_rows, 1, lanes // 2, 2),
         "units": (n_steps, n_rows * lanes),
     }[form]
 
@@ -199,6 +201,15 @@ def test_a_value_does_not_change_with_the_buffer_it_came_from(dtype, form):
     out = np.zeros_like(rows)
     _copy_then_overwrite(rows, out)
     assert_array_equal(out, before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_units_of_a_row_and_its_samples_fill_the_lanes(dtype):
+    lanes = lane_count(dtype)
+    expected = [1, 1, 2, lanes]
+    for form, n in zip(FORMS, expected, strict=True):
+        rows = rows_of(np.random.default_rng(1), 2, 3, dtype, form)
+        assert units_of_row(rows) == units_of_row(numba.typeof(rows)) == n
 
 
 @compiled

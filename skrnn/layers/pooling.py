@@ -1,7 +1,7 @@
 """From the states at every step to one vector for each sequence."""
 
 from skrnn._jit import kernel
-from skrnn.lanes import by_lane
+from skrnn.lanes import by_lane, by_row
 from skrnn.layers._base import Buffers, Layer
 from skrnn.products import clear
 
@@ -15,35 +15,39 @@ class LastStep(Layer):
     def allocate(self, n_steps, lanes, training):
         """Return the buffers of a shard."""
         names = ["output", "d_output"] if training else ["output"]
-        return Buffers(**{name: lanes.rows(1, self.n_outputs) for name in names})
+        return Buffers(
+            n_input_rows=lanes.of_steps.n_rows(self.n_inputs),
+            **{name: lanes.rows(1, self.n_outputs) for name in names},
+        )
 
     def forward(self, calls, packed, x, buffers, shard):
         """Pick the last step of each lane."""
-        output = by_lane(buffers.output)
-        calls.add(
-            _gather, output, by_lane(x), shard.lengths, shard.n_steps, self.n_inputs
-        )
+        last = by_lane(buffers.output)
+        calls.add(_gather, last, by_row(x), shard.lengths, shard.n_steps, self.n_inputs)
 
     def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
         """Let the gradient enter at the last step of each lane."""
-        n = self.n_inputs
-        calls.add(clear, d_x, shard.n_steps, n)
-        d_output = by_lane(buffers.d_output)
-        calls.add(_scatter, by_lane(d_x), d_output, shard.lengths, n)
+        calls.add(clear, d_x, shard.n_steps, buffers.n_input_rows)
+        d_last = by_lane(buffers.d_output)
+        calls.add(_scatter, by_row(d_x), d_last, shard.lengths, self.n_inputs)
 
 
 @kernel
-def _gather(last, x, lengths, n_steps, n_rows):
-    for lane in range(len(lengths)):
-        if 0 <= lengths[lane] <= n_steps[0]:  # neither ended before nor going on
-            t = max(lengths[lane] - 1, 0)
-            for k in range(n_rows):
-                last[0, k, lane] = x[t, k, lane]
+def _gather(last, x, lengths, n_steps, n_units):
+    units_of_row = x.shape[3]
+    for k in range(n_units):
+        row, unit = divmod(k, units_of_row)
+        for lane in range(len(lengths)):
+            if 0 <= lengths[lane] <= n_steps[0]:  # neither ended before nor going on
+                t = max(lengths[lane] - 1, 0)
+                last[0, k, lane] = x[t, row, lane, unit]
 
 
 @kernel
-def _scatter(d_x, d_last, lengths, n_rows):
-    for k in range(n_rows):
+def _scatter(d_x, d_last, lengths, n_units):
+    units_of_row = d_x.shape[3]
+    for k in range(n_units):
+        row, unit = divmod(k, units_of_row)
         for lane in range(len(lengths)):
             if lengths[lane] > 0:
-                d_x[lengths[lane] - 1, k, lane] = d_last[0, k, lane]
+                d_x[lengths[lane] - 1, row, lane, unit] = d_last[0, k, lane]

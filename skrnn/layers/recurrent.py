@@ -6,7 +6,7 @@ import numpy as np
 
 from skrnn._jit import kernel
 from skrnn.activations import UNBOUNDED
-from skrnn.lanes import by_lane
+from skrnn.lanes import by_lane, by_row
 from skrnn.layers._base import Buffers, Layer
 from skrnn.products import accumulate, add_gradients, clear, new_panel
 
@@ -33,7 +33,6 @@ class RecurrentLayer(Layer):
         self._recurrent_columns = (last - first) * n_units
         first, last = cell.input_blocks
         self._input_columns = (last - first) * n_units
-        self._first_input_row = first * n_units
         self.may_overflow = cell.has_activation and activation in UNBOUNDED
         self._input_cuts = self._cuts(cell.input_blocks)
         self._recurrent_cuts = self._cuts(cell.recurrent_blocks)
@@ -71,7 +70,7 @@ class RecurrentLayer(Layer):
     def pack(self, calls, parameters, lanes, training):
         """Bring the weights into the order in which the products read them."""
         inputs, recurrent = parameters["input_weights"], parameters["recurrent_weights"]
-        n = self.n_outputs
+        lanes, n = lanes.of_steps, self.n_outputs
         packed = {
             "input": lanes.packed(calls, inputs, n, self._input_cuts),
             "recurrent": lanes.packed(calls, recurrent, n, self._recurrent_cuts),
@@ -84,7 +83,7 @@ class RecurrentLayer(Layer):
 
     def allocate(self, n_steps, lanes, training):
         """Return the buffers of one shard of at most `n_steps` steps."""
-        n, cell = self.n_outputs, self.cell
+        lanes, n, cell = lanes.of_steps, self.n_outputs, self.cell
         kept_steps = n_steps if training else 1
         state_steps, state_units = (n_steps + 1, n) if cell.has_state else (1, 1)
         hidden = lanes.rows(n_steps + 1, n)
@@ -120,10 +119,8 @@ class RecurrentLayer(Layer):
         )
         if self.may_overflow:
             # after a sequence's own end: 0 times infinity would spoil the gradient
-            hidden = by_lane(buffers.hidden)
-            calls.add(
-                _clear_ended, hidden, shard.lengths, shard.n_steps, self.n_outputs
-            )
+            hidden = by_row(buffers.hidden)
+            calls.add(_clear_ended, hidden, shard.lengths, shard.n_steps)
 
     def reset(self, calls, buffers):
         """Set the initial state to zero."""
@@ -147,9 +144,10 @@ class RecurrentLayer(Layer):
             buffers.d_output,
             buffers.carry,
             shard.n_steps,
-            self.n_outputs,
+            buffers.n_unit_rows,
             self.activation,
         )
+        first, last = self.cell.input_blocks
         calls.add(
             add_gradients,
             gradients["input_weights"],
@@ -158,7 +156,7 @@ class RecurrentLayer(Layer):
             x,
             buffers.hidden,
             buffers.gates,
-            self._first_input_row,
+            first * self.n_outputs,
             buffers.panel,
             shard.n_steps,
         )
@@ -168,18 +166,18 @@ class RecurrentLayer(Layer):
                 d_x,
                 packed["input_transposed"],
                 buffers.gates,
-                self._first_input_row,
-                self._input_columns,
+                first * buffers.n_unit_rows,
+                (last - first) * buffers.n_unit_rows,
                 shard.n_steps,
-                self.n_inputs,
+                buffers.n_input_rows,
             )
 
 
 @kernel
-def _input_gradient(d_x, w_t, d_gates, first, n_terms, n_steps, n_inputs):
-    clear(d_x, n_steps, n_inputs)
+def _input_gradient(d_x, w_t, d_gates, first, n_terms, n_steps, n_rows):
+    clear(d_x, n_steps, n_rows)
     for t in range(n_steps[0]):
-        accumulate(n_inputs, d_x, t, w_t, d_gates, t, first, n_terms)
+        accumulate(n_rows, d_x, t, w_t, d_gates, t, first, n_terms)
 
 
 @kernel
@@ -197,8 +195,9 @@ def _move_last(states, n_steps):
 
 
 @kernel
-def _clear_ended(hidden, lengths, n_steps, n_units):
+def _clear_ended(hidden, lengths, n_steps):
     for lane in range(len(lengths)):
         for t in range(lengths[lane] + 1, n_steps[0] + 1):
-            for k in range(n_units):
-                hidden[t, k, lane] = 0.0
+            for row in range(hidden.shape[1]):
+                for unit in range(hidden.shape[3]):
+                    hidden[t, row, lane, unit] = 0.0

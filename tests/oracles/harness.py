@@ -59,10 +59,18 @@ class TrainingRun:
     """
 
     def __init__(
-        self, network, parameters, n_steps, n_targets, loss, levels=(), n_registers=1
+        self,
+        network,
+        parameters,
+        n_steps,
+        n_targets,
+        loss,
+        levels=(),
+        n_registers=1,
+        in_pairs=False,
     ):
         self.dtype = parameters.dtype
-        self.lanes = SamplesInLanes(self.dtype, n_registers)
+        self.lanes = SamplesInLanes(self.dtype, n_registers, in_pairs)
         self.n_outputs = network.n_outputs
         self.packed = PackedParameters(network, parameters, self.lanes, training=True)
         levels = np.asarray(levels, self.dtype)
@@ -110,11 +118,12 @@ def run_network(
     weights=None,
     levels=(),
     n_registers=1,
+    in_pairs=False,
 ):
     """Return raw predictions, the sum of the losses and its gradient by parameter."""
     n_steps, n_targets = max(map(len, sequences)), np.shape(targets)[1]
     training = TrainingRun(
-        network, parameters, n_steps, n_targets, loss, levels, n_registers
+        network, parameters, n_steps, n_targets, loss, levels, n_registers, in_pairs
     )
     return training(sequences, targets, weights)
 
