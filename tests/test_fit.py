@@ -10,6 +10,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skrnn import RNNClassifier, RNNRegressor
 from skrnn.lanes import SamplesInLanes, training_lanes
+from skrnn.simd import lane_count
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 5, 2))
@@ -35,7 +36,8 @@ def classifier(**settings):
 def test_small_batches_learn_the_same_in_pairs(cell, activation, dtype, monkeypatch):
     """Two units of a sequence in a row are an arrangement, and change no result."""
     samples = [x[: 2 + i % 4].astype(dtype) for i, x in enumerate(X)]
-    settings = {"cell": cell, "hidden_layer_sizes": (6, 4), "batch_size": 2}
+    batch_size = lane_count(dtype) // 2
+    settings = {"cell": cell, "hidden_layer_sizes": (6, 4), "batch_size": batch_size}
     in_pairs = regressor(activation=activation, **settings).fit(samples, Y)
     used = []
 
