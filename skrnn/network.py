@@ -282,8 +282,8 @@ def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_s
         held[lane] = left
         n = max(min(left, n_steps[0]), 0)
         start = starts[i] + done if n > 0 else 0
+        row = unit = 0
         for f in range(len(mean)):
-            row, unit = f // units_of_row, f % units_of_row
             shift, scale = mean[f], inverse_scale[f]
             for t in range(n):
                 value = (values[start + t, f] - shift) * scale
@@ -291,6 +291,9 @@ def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_s
                 x[t, row, lane, unit] = min(max(value, -largest), largest)
             for t in range(n, n_steps[0]):
                 x[t, row, lane, unit] = 0.0
+            unit += 1
+            if unit == units_of_row:
+                row, unit = row + 1, 0
 
 
 @kernel
