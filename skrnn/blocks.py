@@ -26,6 +26,9 @@ def blocks_of(lengths, bytes_per_step, max_bytes, rows=None):
         Of `rows`, or of the samples; at most `WINDOW` of them.
     """
     n_rows = len(lengths) if rows is None else len(rows)
+    if n_rows == 1:
+        yield slice(0, 1)
+        return
     start = 0
     while start < n_rows:
         window = slice(start, start + WINDOW)

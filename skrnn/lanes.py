@@ -1,8 +1,8 @@
 """How a shard of samples lies in the lanes of its buffers.
 
-Three arrangements of the same numbers, and so the same results bit for bit: a lane for
-each of several samples; of a few samples a lane for each of two units; or, of a single
-sample, a lane for each unit.
+Three arrangements of the same numbers, and so the same predictions bit for bit: a lane
+for each of several samples; of a few samples a lane for each of two units; or, of a
+single sample, a lane for each unit.
 """
 
 from dataclasses import dataclass

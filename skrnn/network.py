@@ -29,6 +29,13 @@ class Network:
         Units of each recurrent layer, from the input up.
     n_outputs : int
         Rows of the raw prediction.
+
+    Attributes
+    ----------
+    may_overflow : bool
+        Whether the states of a layer may be infinite.
+    has_pairs : bool
+        Whether each recurrent layer has an even number of units.
     """
 
     def __init__(self, cell, activation, n_inputs, hidden_layer_sizes, n_outputs):
@@ -42,6 +49,8 @@ class Network:
             size = n_units
         self.layers["pooling"] = LastStep(size)
         self.layers["output"] = Dense(size, n_outputs)
+        self.may_overflow = any(layer.may_overflow for layer in self.layers.values())
+        self.has_pairs = all(size % 2 == 0 for size in hidden_layer_sizes)
         self.layout = ParameterLayout(
             {
                 f"{place}.{name}": shape
@@ -63,20 +72,6 @@ class Network:
         layers = zip(self.layers.values(), self.parameters_of_layers(flat), strict=True)
         for layer, parameters in layers:
             layer.initialize(parameters, random_state)
-
-    @property
-    def may_overflow(self):
-        """Whether the states of a layer may be infinite."""
-        return any(layer.may_overflow for layer in self.layers.values())
-
-    @property
-    def has_pairs(self):
-        """Whether each recurrent layer has an even number of units."""
-        return all(
-            layer.n_outputs % 2 == 0
-            for layer in self.layers.values()
-            if isinstance(layer, RecurrentLayer)
-        )
 
     def flops(self, n_steps):
         """Multiply-adds of a forward pass over so many steps: a measure of the work."""
@@ -146,7 +141,7 @@ class Samples:
     def take(cls, data, rows, dtype, targets=None, weights=None):
         """Gather the rows of a data set."""
         lengths = data.lengths[rows]
-        starts = np.cumsum(lengths) - lengths
+        starts = lengths.cumsum() - lengths
         values = data.take(rows)
         if values.dtype != dtype:
             if np.abs(values).max() > np.finfo(dtype).max:

@@ -46,9 +46,8 @@ def predict_raw(network, parameters, data, mean, inverse_scale, n_threads):
             rows = order[piece]
             samples = Samples.take(data, rows, parameters.dtype)
             n_shards = -(-len(rows) // lanes.n_samples)
-            shards = np.minimum(
-                lanes.n_samples * np.arange(n_shards + 1, dtype=np.int64), len(rows)
-            )
+            shards = np.arange(n_shards + 1, dtype=np.int64) * lanes.n_samples
+            shards[-1] = len(rows)
             n_tasks = min(n_shards, TASKS_PER_THREAD * n_threads)
             bounds = [n_shards * i // n_tasks for i in range(n_tasks + 1)]
 
