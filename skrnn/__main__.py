@@ -96,10 +96,11 @@ def _samples(dtype):
 
 
 def _train_sizes(cell, dtype):
-    """Fit and predict with small and large layers, batches and stacks."""
+    """Fit and predict with all arrangements of the lanes, layers and stacks."""
     from skrnn import RNNRegressor
     from skrnn.simd import lane_count
 
+    lanes = lane_count(dtype)
     X = _samples(dtype)
     y = [float(steps.sum()) for steps in X]
     networks = [{"hidden_layer_sizes": sizes} for sizes in [(8,), (64,), (64, 64)]]
@@ -108,9 +109,10 @@ def _train_sizes(cell, dtype):
         for activation in ("tanh", "relu", "logistic", "identity")
     ]
     for network in networks:
-        for n in (2, lane_count(dtype), N_SAMPLES):
+        for batch_size in (lanes // 2, lanes, 64):  # pairs, one register, two
+            network["batch_size"] = batch_size
             model = RNNRegressor(cell=cell, max_iter=1, **network, **_QUIET)
-            model.fit(X[:n], y[:n])
+            model.fit(X, y)
             model.predict(X[:1])
             model.predict(X[:64])
 

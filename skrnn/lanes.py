@@ -1,11 +1,11 @@
 """How a shard of samples lies in the lanes of its buffers.
 
-Three arrangements of the same numbers, and so the same predictions bit for bit: a lane
-for each of several samples; of a few samples a lane for each of two units; or, of a
-single sample, a lane for each unit.
+Three arrangements of the same numbers, and so the same outputs bit for bit: a lane for
+each of several samples; of a few samples a lane for each of two units; or, of a single
+sample, a lane for each unit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,14 +16,16 @@ from skrnn.tiles import LARGEST
 
 
 def by_row(rows):
-    """Return a buffer as (time, rows, samples, units of a row), for loops over it."""
+    """Return a buffer as (time, rows, samples, units of a row), not for `get`."""
     units = units_of_row(rows)
     n_rows = rows.shape[1] // (units if rows.ndim == 2 else 1)
     return rows.reshape(len(rows), n_rows, -1, units)
 
 
 def by_lane(rows):
-    """Return a buffer whose rows are not of pairs as (time, units, samples)."""
+    """Return a buffer as (time, units, samples), which pairs cannot be seen as."""
+    if rows.ndim == 5:
+        raise ValueError("Pairs of units are not an axis of a view: see `by_row`.")
     if rows.ndim == 2:  # a lane is a unit
         return rows.reshape(*rows.shape, 1)
     return rows.reshape(*rows.shape[:2], -1)
@@ -46,25 +48,20 @@ class SamplesInLanes:
     dtype : dtype
     n_registers : {1, 2}
         Registers that a row fills. Two make more of each weight that is loaded.
-    steps_in_pairs : bool
-        Whether only half of the lanes have samples, and the rows of sequences hold two
-        units of each; for layers with an even number of units.
     """
 
     dtype: np.dtype
     n_registers: int
-    steps_in_pairs: bool = False
 
     @property
     def n_samples(self):
         """The most samples of a shard."""
-        n_lanes = self.n_registers * lane_count(self.dtype)
-        return n_lanes // 2 if self.steps_in_pairs else n_lanes
+        return self.n_registers * lane_count(self.dtype)
 
     @property
-    def of_steps(self):
+    def for_sequences(self):
         """The arrangement of sequences; `self` is that of a vector for each of them."""
-        return PairsInLanes(self.dtype) if self.steps_in_pairs else self
+        return self
 
     @property
     def _largest(self):
@@ -105,14 +102,31 @@ class SamplesInLanes:
         return bias
 
 
+@dataclass(frozen=True)
+class FewSamplesInLanes(SamplesInLanes):
+    """Half of the lanes have samples, and rows of sequences hold pairs of units."""
+
+    n_registers: int = field(default=1, init=False)
+
+    @property
+    def n_samples(self):
+        """The most samples of a shard."""
+        return lane_count(self.dtype) // 2
+
+    @property
+    def for_sequences(self):
+        """The arrangement of sequences."""
+        return PairsInLanes(self.dtype)
+
+
 class _UnitsSideBySide:
-    """What is alike wherever a row holds several units of a sample.
+    """What is alike wherever a row holds several units of a sample: `units_of_row`.
 
     Each block of units is filled up with zeros to whole rows.
     """
 
     @property
-    def of_steps(self):
+    def for_sequences(self):
         """The arrangement of sequences."""
         return self
 
@@ -122,16 +136,16 @@ class _UnitsSideBySide:
 
     def packed(self, calls, weights, n_units, blocks):
         """Return room for packed weights, and record the packing."""
-        return self._packed(calls, weights, 0, n_units, blocks)
+        return self._packed(calls, weights, n_units, blocks, transposed=False)
 
-    def _packed(self, calls, weights, transposed, n_units, blocks):
-        n_terms, n_all = weights.shape[:: -1 if transposed else 1]
+    def _packed(self, calls, weights, n_units, blocks, transposed):
+        n_terms, n_all = reversed(weights.shape) if transposed else weights.shape
         n_rows, units = n_all // n_units * self.n_rows(n_units), self.units_of_row
         size = self.n_rows(n_terms) * n_rows * units**2
         packed = aligned_zeros((size,), self.dtype)
         cuts = self.n_rows(n_units) * np.array(blocks, np.int64)
         calls.add(
-            pack_units, weights, transposed, n_units, units, cuts, LARGEST, packed
+            pack_units, weights, int(transposed), n_units, units, cuts, LARGEST, packed
         )
         return packed
 
@@ -162,7 +176,7 @@ class PairsInLanes(_UnitsSideBySide):
 
     def packed_transposed(self, calls, weights):
         """Return room for the packed transpose, and record the packing."""
-        return self._packed(calls, weights, 1, len(weights), [0, 1])
+        return self._packed(calls, weights, len(weights), [0, 1], transposed=True)
 
 
 @dataclass(frozen=True)
@@ -187,15 +201,15 @@ class UnitsInLanes(_UnitsSideBySide):
 FLOPS_FOR_THREADS = 2**26
 
 
-def training_lanes(dtype, batch_size, flops, in_pairs):
+def training_lanes(dtype, batch_size, flops, even_layers):
     """Return the arrangement for minibatches of this size and work.
 
     Two registers are quicker on one thread, but make half as many shards for several.
-    `in_pairs` says whether units may be taken in pairs where samples are few.
+    `even_layers` says whether the units of all layers can be taken in pairs.
     """
-    pairs = SamplesInLanes(dtype, 1, steps_in_pairs=True)
-    if in_pairs and batch_size <= pairs.n_samples:
-        return pairs
+    few = FewSamplesInLanes(dtype)
+    if even_layers and batch_size <= few.n_samples:
+        return few
     one, two = (SamplesInLanes(dtype, n) for n in (1, 2))
     if batch_size <= one.n_samples:
         return one

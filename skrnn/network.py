@@ -34,7 +34,7 @@ class Network:
     ----------
     may_overflow : bool
         Whether the states of a layer may be infinite.
-    has_pairs : bool
+    has_even_layers : bool
         Whether each recurrent layer has an even number of units.
     """
 
@@ -50,7 +50,7 @@ class Network:
         self.layers["pooling"] = LastStep(size)
         self.layers["output"] = Dense(size, n_outputs)
         self.may_overflow = any(layer.may_overflow for layer in self.layers.values())
-        self.has_pairs = all(size % 2 == 0 for size in hidden_layer_sizes)
+        self.has_even_layers = all(size % 2 == 0 for size in hidden_layer_sizes)
         self.layout = ParameterLayout(
             {
                 f"{place}.{name}": shape
@@ -180,7 +180,7 @@ class Workspace:
         self.shard = Shard(np.zeros(lanes.n_samples, np.int64), np.zeros(3, np.int64))
         layers = network.layers.values()
         buffers = [layer.allocate(n_steps, lanes, training) for layer in layers]
-        x = lanes.of_steps.rows(n_steps, network.n_inputs)
+        x = lanes.for_sequences.rows(n_steps, network.n_inputs)
         below = [x, *(b.output for b in buffers)]
         d_below = [None, *(b.d_output for b in buffers)]
         self._stack = list(

@@ -1,4 +1,4 @@
-"""Tiles of weights' gradients: sums of products over steps and sequences.
+"""Gradients of weights by panels: products summed over steps and sequences.
 
 One of the factors is first brought into a panel with its axes swapped, so that a lane
 is a unit and nothing needs to be summed over lanes. As in `simd`, the Python bodies

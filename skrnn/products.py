@@ -20,10 +20,11 @@ from skrnn.tiles import (
 )
 
 # Rows of a panel: sequences times steps of which `add_gradients` sums products at a
-# time; and bytes of inputs and states of so many steps, which are read again and again
-# and shall stay in the second-level cache.
+# time.
 PANEL_ROWS = 512
-PANEL_BYTES = 2**19
+# Bytes of the inputs and states of as many steps. They are read again for each panel,
+# so they shall stay in the second-level cache, of which this is the half or less.
+CACHED_BYTES = 2**19
 
 
 @inner
@@ -106,7 +107,8 @@ def accumulate(n_rows, out, t, w, x, x_t, x_first, n_terms):
 def _fill_panel(panel, z, t, first, n_columns, n_steps, n_lanes):
     n = panel.shape[1] // 2
     for s in range(n_steps):
-        # a tile may reach beyond the lanes in use: the next one writes over it
+        # a tile may reach beyond the lanes in use: the next one writes over it; of
+        # pairs there are at most half as many sequences as lanes, and so one tile
         for lane in range(0, n_lanes, n):
             k = s * n_lanes + lane
             transpose_tile(panel, k, ZERO, z, t + s, first, lane)
@@ -151,17 +153,18 @@ def _add_bias(d_bias, column, panel, n_rows):
 
 @kernel
 def add_gradients(d_input, d_recurrent, d_bias, x, h, z, first, panel, shard_size):
-    """Add to the gradients of weights and bias, with z that of the products' rows.
+    """Add to the gradients of weights and bias, with z that of the products' results.
 
     ``d_input[i, j] += sum of x[t, i] z[t, first + j]``, ``d_recurrent[i, j] += sum of
     h[t, i] z[t, j]`` and ``d_bias[j] += sum of z[t, j]`` over ``shard_size[0]`` steps
-    and the first ``shard_size[2]`` lanes. `panel` is one of `new_panel`.
+    and the first ``shard_size[2]`` sequences, with i, j and `first` counting units, not
+    rows. `panel` is one of `new_panel`.
     """
     n_steps, n_lanes = shard_size[0], shard_size[2]
     # a tile that is transposed may reach as far beyond the rows as it has lanes
     n_rows = panel.shape[0] - panel.shape[1] // 2 - 1
     bytes_of_step = (x[0].size + h[0].size) * x.itemsize
-    steps_at_once = max(1, min(n_rows // n_lanes, PANEL_BYTES // bytes_of_step))
+    steps_at_once = max(1, min(n_rows // n_lanes, CACHED_BYTES // bytes_of_step))
     for t in range(0, n_steps, steps_at_once):
         steps = min(steps_at_once, n_steps - t)
         for column in range(0, len(d_bias), panel.shape[1]):

@@ -114,7 +114,7 @@ class Trainer:
         lengths = training_set.data.lengths[training_set.rows]
         self._longest = int(lengths.max())
         flops = 3 * network.flops(int(batch_size * lengths.mean()))
-        self._lanes = training_lanes(dtype, batch_size, flops, network.has_pairs)
+        self._lanes = training_lanes(dtype, batch_size, flops, network.has_even_layers)
         self._packed = PackedParameters(network, parameters, self._lanes, training=True)
         n_shards = -(-batch_size // self._lanes.n_samples)
         n_slots = min(n_shards, MAX_SLOTS)
@@ -490,30 +490,32 @@ def train(trainer, plan, random_state, progress, score, on_epoch):
         value = score() if score is not None else None
         progress.record(loss, value, trainer.parameters, plan)
 
-    reason = MAX_ITER
     with trainer.threads() as threads:
-        for _ in range(plan.max_iter):
-            before = trainer.parameters.copy()
-            optimizer_before = trainer.optimizer.copy()
-            try:
-                stop = on_epoch(epoch)
-            except Divergence:
-                trainer.parameters[:] = before
-                trainer.optimizer.restore(optimizer_before)
-                raise
-            except KeyboardInterrupt:
-                reason = INTERRUPTED
-                break
-            if stop:
-                reason = STOPPED
-                break
-            if progress.n_without_progress > plan.n_iter_no_change:
-                may_stop = plan.early_stopping or not trainer.schedule.runs_its_course
-                if may_stop and not trainer.schedule.reduce():
-                    reason = CONVERGED
-                    break
-                progress.n_without_progress = 0
+        try:
+            reason = _run_epochs(trainer, plan, progress, lambda: on_epoch(epoch))
+        except KeyboardInterrupt:
+            reason = INTERRUPTED
     if plan.early_stopping and progress.best_parameters is not None:
         trainer.parameters[:] = progress.best_parameters
     progress.best_parameters = None
     return reason
+
+
+def _run_epochs(trainer, plan, progress, run_epoch):
+    """Run epochs until one is the last; return why it is."""
+    for _ in range(plan.max_iter):
+        parameters, optimizer = trainer.parameters.copy(), trainer.optimizer.copy()
+        try:
+            stop = run_epoch()
+        except Divergence:
+            trainer.parameters[:] = parameters
+            trainer.optimizer.restore(optimizer)
+            raise
+        if stop:
+            return STOPPED
+        if progress.n_without_progress > plan.n_iter_no_change:
+            may_stop = plan.early_stopping or not trainer.schedule.runs_its_course
+            if may_stop and not trainer.schedule.reduce():
+                return CONVERGED
+            progress.n_without_progress = 0
+    return MAX_ITER

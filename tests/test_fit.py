@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skrnn import RNNClassifier, RNNRegressor
-from skrnn.lanes import SamplesInLanes, training_lanes
+from skrnn.lanes import FewSamplesInLanes, SamplesInLanes, training_lanes
 from skrnn.simd import lane_count
 
 RNG = np.random.default_rng(0)
@@ -32,23 +32,31 @@ def classifier(**settings):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("cell, activation", [("rnn", "relu"), ("lstm", "tanh")])
+@pytest.mark.parametrize(
+    "cell, activation", [("rnn", "relu"), ("lstm", "tanh"), ("gru", "tanh")]
+)
 def test_small_batches_learn_the_same_in_pairs(cell, activation, dtype, monkeypatch):
     """Two units of a sequence in a row are an arrangement, and change no result."""
     samples = [x[: 2 + i % 4].astype(dtype) for i, x in enumerate(X)]
     batch_size = lane_count(dtype) // 2
-    settings = {"cell": cell, "hidden_layer_sizes": (6, 4), "batch_size": batch_size}
-    in_pairs = regressor(activation=activation, **settings).fit(samples, Y)
-    used = []
+    settings = {"cell": cell, "activation": activation, "batch_size": batch_size}
+    used, models = [], []
 
-    def one_register(dtype, batch_size, flops, in_pairs):
-        used.append(training_lanes(dtype, batch_size, flops, in_pairs))
-        return SamplesInLanes(dtype, 1)
+    def one_register(*size):
+        return SamplesInLanes(np.dtype(dtype), 1)
 
-    monkeypatch.setattr("skrnn.training.training_lanes", one_register)
-    apart = regressor(activation=activation, **settings).fit(samples, Y)
-    assert used[0].steps_in_pairs
+    for choose in (training_lanes, one_register):
+
+        def spy(*size, choose=choose):
+            used.append(choose(*size))
+            return used[-1]
+
+        monkeypatch.setattr("skrnn.training.training_lanes", spy)
+        models.append(regressor(hidden_layer_sizes=(6, 4), **settings))
+        models[-1].fit(samples, Y)
+    assert used == [FewSamplesInLanes(np.dtype(dtype)), one_register()]
     tolerance = 1e-4 if dtype == np.float32 else 1e-11
+    in_pairs, apart = models
     assert_allclose(in_pairs.loss_curve_, apart.loss_curve_, rtol=tolerance)
     expected = apart.predict(samples)
     assert_allclose(in_pairs.predict(samples), expected, rtol=0, atol=tolerance)

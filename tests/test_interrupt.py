@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skrnn import RNNClassifier, RNNRegressor, training
+from skrnn.optimizers import Optimizer
 
 RNG = np.random.default_rng(9)
 X = RNG.normal(size=(30, 4, 2))
@@ -43,6 +44,21 @@ def test_keeps_the_model_with_a_warning(interrupt, estimator):
     assert model.n_iter_ == len(model.loss_curve_) == 3
     shorter = estimator(**BRIEF | {"max_iter": 3}).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), shorter.predict(X))
+
+
+def test_also_between_two_epochs(monkeypatch):
+    calls, copy = iter(range(1000)), Optimizer.copy
+
+    def copy_or_be_interrupted(self):
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return copy(self)
+
+    monkeypatch.setattr(Optimizer, "copy", copy_or_be_interrupted)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model = RNNRegressor(**BRIEF).fit(X, Y)
+    assert model.n_iter_ == 3
+    assert np.isfinite(model.predict(X)).all()
 
 
 def test_keeps_the_best_weights_with_early_stopping(interrupt):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from skrnn.lanes import (
+    FewSamplesInLanes,
     PairsInLanes,
     SamplesInLanes,
     UnitsInLanes,
@@ -36,7 +37,7 @@ def arrangements(dtype):
 @pytest.mark.parametrize("n_registers", REGISTERS)
 def test_samples_in_lanes(n_registers, dtype):
     lanes = SamplesInLanes(dtype, n_registers)
-    assert lanes.of_steps is lanes
+    assert lanes.for_sequences is lanes
     assert lanes.n_samples == n_registers * lane_count(dtype)
     assert lanes.n_rows(7) == 7
     rows = lanes.rows(3, 5, n_blocks=2)
@@ -51,11 +52,11 @@ def test_samples_in_lanes(n_registers, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_pairs_in_lanes(dtype):
     """Of as many samples as half of the lanes take, in the rows of sequences."""
-    lanes, n = SamplesInLanes(dtype, 1, steps_in_pairs=True), lane_count(dtype)
+    lanes, n = FewSamplesInLanes(dtype), lane_count(dtype)
     assert lanes.n_samples == n // 2
     assert lanes.rows(1, 5).shape == (1, 5, n)
-    pairs = lanes.of_steps
-    assert pairs == PairsInLanes(dtype) == pairs.of_steps
+    pairs = lanes.for_sequences
+    assert pairs == PairsInLanes(dtype) == pairs.for_sequences
     assert [pairs.n_rows(k) for k in (0, 1, 2, 5)] == [0, 1, 1, 3]
     assert pairs.rows(3, 5, n_blocks=2).shape == (3, 6, 1, n // 2, 2)
     # as with one unit a row, some steps are moved apart
@@ -65,7 +66,7 @@ def test_pairs_in_lanes(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_units_in_lanes(dtype):
     lanes, n = UnitsInLanes(dtype), lane_count(dtype)
-    assert lanes.of_steps is lanes
+    assert lanes.for_sequences is lanes
     assert lanes.n_samples == 1
     assert [lanes.n_rows(k) for k in (0, 1, n, n + 1)] == [0, 1, 1, 2]
     rows = lanes.rows(3, n + 1, n_blocks=4)
@@ -96,6 +97,11 @@ def test_by_lane_is_a_view_with_an_axis_of_samples(dtype):
         expected = np.zeros_like(value_rows(rows))
         expected[1, row].ravel()[3 % n if lanes.n_samples == 1 else -1] = 7
         assert_array_equal(value_rows(rows), expected)
+
+
+def test_by_lane_refuses_pairs():
+    with pytest.raises(ValueError, match="by_row"):
+        by_lane(PairsInLanes(np.dtype("f")).rows(1, 2))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -140,17 +146,16 @@ def test_arrangements_for_predictions(dtype):
 def test_arrangements_for_training_fill_the_lanes(flops, dtype):
     n = lane_count(dtype)
     one, two = (SamplesInLanes(dtype, r) for r in REGISTERS)
-    pairs = SamplesInLanes(dtype, 1, steps_in_pairs=True)
-    for in_pairs in (False, True):
-        few = pairs if in_pairs else one
-        assert training_lanes(dtype, 1, flops, in_pairs) == few
-        assert training_lanes(dtype, n // 2, flops, in_pairs) == few
-        assert training_lanes(dtype, n // 2 + 1, flops, in_pairs) == one
-        assert training_lanes(dtype, n, flops, in_pairs) == one
-        assert training_lanes(dtype, 2 * n + 1, flops, in_pairs) == two
+    for even in (False, True):
+        few = FewSamplesInLanes(dtype) if even else one
+        assert training_lanes(dtype, 1, flops, even) == few
+        assert training_lanes(dtype, n // 2, flops, even) == few
+        assert training_lanes(dtype, n // 2 + 1, flops, even) == one
+        assert training_lanes(dtype, n, flops, even) == one
+        assert training_lanes(dtype, 2 * n + 1, flops, even) == two
         # two shards, where another thread is worth it
         several = one if flops > 1 else two
-        assert training_lanes(dtype, 2 * n, flops, in_pairs) == several
+        assert training_lanes(dtype, 2 * n, flops, even) == several
 
 
 # --- packing --------------------------------------------------------------------------

@@ -207,13 +207,13 @@ def test_a_sequence_alone_gives_what_it_gives_among_others(
 def test_pairs_give_the_same_numbers(cell, activation, sizes, n_inputs, dtype):
     rng = np.random.default_rng(11)
     network = make_network(cell, activation, n_inputs, sizes, 2)
-    assert network.has_pairs
+    assert network.has_even_layers
     parameters = make_parameters(network, rng, dtype, scale=0.2)
     sequences = make_sequences(rng, LONG_RAGGED, n_inputs)
     n = len(sequences)
     task = sequences, squared_error, rng.normal(size=(n, 2)), rng.uniform(size=n)
     expected = run_network(network, parameters, *task)
-    raw, value, gradient = run_network(network, parameters, *task, in_pairs=True)
+    raw, value, gradient = run_network(network, parameters, *task, n_registers="pairs")
     assert_same_bits(raw, expected[0])
     # several shards, whose sums are added up in another order
     tolerance = 100 * np.finfo(dtype).eps
@@ -224,7 +224,7 @@ def test_pairs_give_the_same_numbers(cell, activation, sizes, n_inputs, dtype):
 
 @pytest.mark.parametrize("sizes", [(3,), (2, 3), (3, 2), (1,)])
 def test_an_odd_number_of_units_has_no_pairs(sizes):
-    assert not make_network("gru", sizes=sizes).has_pairs
+    assert not make_network("gru", sizes=sizes).has_even_layers
 
 
 # --- lanes that have ended ------------------------------------------------------------
@@ -243,6 +243,7 @@ may_overflow = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 
 
 @may_overflow
+@pytest.mark.parametrize("n_registers", [1, 2, "pairs"])
 @pytest.mark.parametrize("lengths", [[40, 3], [40], [40] * 3])
 def test_relu_that_overflows_where_there_is_no_sequence(lengths, n_registers):
     """In lanes that have ended, and in those that never had a sequence."""
@@ -268,6 +269,7 @@ def test_relu_that_overflows_where_there_is_no_sequence(lengths, n_registers):
 
 
 @may_overflow
+@pytest.mark.parametrize("n_registers", [1, 2, "pairs"])
 def test_identity_that_overflows_after_its_own_end(n_registers):
     network, parameters = one_unit_network(
         "identity", input_weights=1.0, recurrent_weights=1e10, output_weights=1e-300
@@ -296,10 +298,11 @@ def test_identity_that_overflows_after_its_own_end(n_registers):
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("n_registers", [1, 2, "pairs"])
 @pytest.mark.parametrize("cell, activation", KINDS)
 def test_nothing_is_left_over_from_the_shard_before(cell, activation, n_registers):
     rng = np.random.default_rng(6)
-    network = make_network(cell, activation, 2, (3, 2), 1)
+    network = make_network(cell, activation, 2, (4, 2), 1)
     parameters = make_parameters(network, rng)
     training = TrainingRun(
         network, parameters, 6, 1, squared_error, n_registers=n_registers

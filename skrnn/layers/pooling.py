@@ -16,7 +16,7 @@ class LastStep(Layer):
         """Return the buffers of a shard."""
         names = ["output", "d_output"] if training else ["output"]
         return Buffers(
-            n_input_rows=lanes.of_steps.n_rows(self.n_inputs),
+            n_input_rows=lanes.for_sequences.n_rows(self.n_inputs),
             **{name: lanes.rows(1, self.n_outputs) for name in names},
         )
 

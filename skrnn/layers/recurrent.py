@@ -70,7 +70,7 @@ class RecurrentLayer(Layer):
     def pack(self, calls, parameters, lanes, training):
         """Bring the weights into the order in which the products read them."""
         inputs, recurrent = parameters["input_weights"], parameters["recurrent_weights"]
-        lanes, n = lanes.of_steps, self.n_outputs
+        lanes, n = lanes.for_sequences, self.n_outputs
         packed = {
             "input": lanes.packed(calls, inputs, n, self._input_cuts),
             "recurrent": lanes.packed(calls, recurrent, n, self._recurrent_cuts),
@@ -83,7 +83,7 @@ class RecurrentLayer(Layer):
 
     def allocate(self, n_steps, lanes, training):
         """Return the buffers of one shard of at most `n_steps` steps."""
-        lanes, n, cell = lanes.of_steps, self.n_outputs, self.cell
+        lanes, n, cell = lanes.for_sequences, self.n_outputs, self.cell
         kept_steps = n_steps if training else 1
         state_steps, state_units = (n_steps + 1, n) if cell.has_state else (1, 1)
         hidden = lanes.rows(n_steps + 1, n)

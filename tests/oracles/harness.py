@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skrnn.lanes import SamplesInLanes, UnitsInLanes
+from skrnn.lanes import FewSamplesInLanes, SamplesInLanes, UnitsInLanes
 from skrnn.network import (
     Network,
     PackedParameters,
@@ -67,10 +67,11 @@ class TrainingRun:
         loss,
         levels=(),
         n_registers=1,
-        in_pairs=False,
     ):
         self.dtype = parameters.dtype
-        self.lanes = SamplesInLanes(self.dtype, n_registers, in_pairs)
+        self.lanes = SamplesInLanes(self.dtype, n_registers)
+        if n_registers == "pairs":
+            self.lanes = FewSamplesInLanes(self.dtype)
         self.n_outputs = network.n_outputs
         self.packed = PackedParameters(network, parameters, self.lanes, training=True)
         levels = np.asarray(levels, self.dtype)
@@ -118,12 +119,11 @@ def run_network(
     weights=None,
     levels=(),
     n_registers=1,
-    in_pairs=False,
 ):
     """Return raw predictions, the sum of the losses and its gradient by parameter."""
     n_steps, n_targets = max(map(len, sequences)), np.shape(targets)[1]
     training = TrainingRun(
-        network, parameters, n_steps, n_targets, loss, levels, n_registers, in_pairs
+        network, parameters, n_steps, n_targets, loss, levels, n_registers
     )
     return training(sequences, targets, weights)
 
