@@ -81,14 +81,15 @@ class SkrnnPeer(Peer):
         if n_jobs == 1:
             # Loading or compiling the kernels: large for a cell's first row only.
             self._notes = {"first_fit_seconds": first - one_epoch}
-        epoch, fixed = one_epoch, 0.0
-        if one_epoch < 4 * seconds:
-            one_epoch = min(one_epoch, fit_seconds(1), fit_seconds(1))
-            epoch = max((fit_seconds(3) - one_epoch) / 2, one_epoch / 50)
-            fixed = max(0.0, one_epoch - epoch)
-            self._notes["fixed_seconds_of_a_fit"] = fixed
-        # Long enough that noise in what is subtracted is small beside the steps.
-        n_epochs = 1 + max(1, round(max(seconds, 5 * fixed) / epoch))
+        if one_epoch >= 4 * seconds:  # beside which the fixed costs are nothing
+            return lambda: fit_seconds(1) / work.n_batches
+        one_epoch = min(one_epoch, fit_seconds(1), fit_seconds(1))
+        epoch = max((fit_seconds(3) - one_epoch) / 2, one_epoch / 50)
+        fixed = max(0.0, one_epoch - epoch)
+        self._notes["fixed_seconds_of_a_fit"] = fixed
+        # Long enough that noise in what is subtracted is small beside the steps: where
+        # a slow moment of the machine meets the short fit alone, steps look too quick.
+        n_epochs = 1 + max(5, round(max(seconds, 5 * fixed) / epoch))
         n_steps = (n_epochs - 1) * work.n_batches
 
         def measure():
