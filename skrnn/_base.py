@@ -16,6 +16,7 @@ from skrnn._constraints import CONSTRAINTS
 from skrnn._deferred import (
     Optimizer,
     canonical_rows,
+    epochs,
     network_of,
     predict_raw,
     training,
@@ -255,7 +256,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self._architecture = architecture
         self._parameters = parameters
         self._optimizer = None
-        self._progress = training.Progress()
+        self._progress = epochs.Progress()
         self._publish()
         self.n_layers_ = len(architecture[3]) + 2  # of the input and the output too
 
@@ -304,7 +305,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             batch_size,
             effective_n_jobs(self.n_jobs),
         )
-        plan = training.Plan(
+        plan = epochs.Plan(
             max_iter=max_iter,
             shuffle=self.shuffle,
             tol=self.tol,
@@ -314,7 +315,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         context = self._init_callback_context(max_subtasks=max_iter)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         try:
-            reason = training.train(
+            reason = epochs.train(
                 trainer,
                 plan,
                 # another order in each call of partial_fit
@@ -406,19 +407,19 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _explain(self, reason, incremental, schedule):
         """Say why training ended, where that matters."""
-        if reason == training.INTERRUPTED:
+        if reason == epochs.INTERRUPTED:
             warnings.warn(
                 "Training interrupted by user; the model is as trained so far.",
                 stacklevel=4,
             )
-        elif reason == training.CONVERGED and self.verbose:
+        elif reason == epochs.CONVERGED and self.verbose:
             what = "Validation score" if self.early_stopping else "Training loss"
             print(
                 f"{what} did not improve more than tol={self.tol:f} for "
                 f"{self.n_iter_no_change} consecutive epochs. Stopping."
             )
         elif (
-            reason == training.MAX_ITER
+            reason == epochs.MAX_ITER
             and not incremental
             and not schedule.runs_its_course
             and np.isfinite(self.n_iter_no_change)

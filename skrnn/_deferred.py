@@ -28,12 +28,13 @@ class _Deferred:
 
 
 if TYPE_CHECKING:
-    from skrnn import losses, training
+    from skrnn import epochs, losses, training
     from skrnn.canonical import canonical_rows
     from skrnn.network import network_of
     from skrnn.optimizers import Optimizer
     from skrnn.prediction import predict_raw
 else:
+    epochs = _Deferred("skrnn.epochs")
     losses = _Deferred("skrnn.losses")
     training = _Deferred("skrnn.training")
     canonical_rows = _Deferred("skrnn.canonical", "canonical_rows")

@@ -11,21 +11,14 @@ import numpy as np
 
 from skrnn.parameters import aligned_zeros
 from skrnn.products import pack, pack_transposed, pack_units, spread
-from skrnn.simd import lane_count, units_of_row
+from skrnn.simd import lane_count
 from skrnn.tiles import LARGEST
-
-
-def by_row(rows):
-    """Return a buffer as (time, rows, samples, units of a row), not for `get`."""
-    units = units_of_row(rows)
-    n_rows = rows.shape[1] // (units if rows.ndim == 2 else 1)
-    return rows.reshape(len(rows), n_rows, -1, units)
 
 
 def by_lane(rows):
     """Return a buffer as (time, units, samples), which pairs cannot be seen as."""
     if rows.ndim == 5:
-        raise ValueError("Pairs of units are not an axis of a view: see `by_row`.")
+        raise ValueError("Pairs of units are not an axis of a view: see `simd.by_row`.")
     if rows.ndim == 2:  # a lane is a unit
         return rows.reshape(*rows.shape, 1)
     return rows.reshape(*rows.shape[:2], -1)

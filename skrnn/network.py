@@ -8,10 +8,11 @@ import numpy as np
 from skrnn._jit import kernel
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
-from skrnn.lanes import by_lane, by_row
+from skrnn.lanes import by_lane
 from skrnn.layers import Dense, LastStep, RecurrentLayer, Shard
 from skrnn.parameters import ParameterLayout, aligned_zeros
 from skrnn.recording import Recording, run
+from skrnn.simd import by_row
 
 
 class Network:

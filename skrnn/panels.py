@@ -15,13 +15,13 @@ from skrnn.simd import (
     ElementPointers,
     Vector,
     as_intp,
+    by_row,
     compiled_as,
     emit_multiply_add,
     integer,
     lane_count,
     splat,
     units_of_row,
-    value_rows,
     vector_of,
 )
 
@@ -37,10 +37,10 @@ def transpose_tile(panel, k, column, z, t, first, lane):
     which must divide `first`. Beyond the last row of z that row is taken again.
     """
     n, units = lane_count(z.dtype), units_of_row(z)
-    rows = first // units + np.arange(n // units)
-    tile = z[t, np.minimum(rows, z.shape[1] - 1)].reshape(n // units, -1, units)
-    tile = tile[:, lane : lane + n // units].swapaxes(0, 1)
-    panel[k : k + n // units, column : column + n] = tile.reshape(-1, n)
+    size = n // units
+    rows = np.minimum(first // units + np.arange(size), z.shape[1] - 1)
+    tile = by_row(z)[t, rows, lane : lane + size].swapaxes(0, 1)
+    panel[k : k + size, column : column + n] = tile.reshape(size, n)
 
 
 def _transposed(builder, vectors):
@@ -103,10 +103,9 @@ def add_products(target, i, column, block, x, t, first, panel, n_steps, n_lanes)
     beside the columns of the target is left out. Both numbers must be positive, and
     `first` be the first of a row or the block a single unit.
     """
-    n, n_columns, units = len(block), panel.shape[1], units_of_row(x)
-    left = value_rows(x)[t : t + n_steps].reshape(n_steps, x.shape[1], -1, units)
-    left = left.swapaxes(2, 3).reshape(n_steps, x.shape[1] * units, -1)
-    left = left[:, first : first + n, :n_lanes]
+    n, n_columns = len(block), panel.shape[1]
+    left = by_row(x)[t : t + n_steps, :, :n_lanes].swapaxes(2, 3)
+    left = left.reshape(n_steps, -1, n_lanes)[:, first : first + n]
     right = panel[: n_steps * n_lanes].reshape(n_steps, n_lanes, n_columns)
     sums = np.einsum("sal,slc->ac", left, right)
     columns = np.arange(column, column + n_columns)

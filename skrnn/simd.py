@@ -78,6 +78,12 @@ def value_rows(rows):
     return rows
 
 
+def by_row(rows):
+    """Return a buffer as (time, rows, sequences, units of a row), not for `get`."""
+    values = value_rows(rows)
+    return values.reshape(*values.shape[:2], -1, units_of_row(rows))
+
+
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, fe_type):

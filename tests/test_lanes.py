@@ -12,13 +12,12 @@ from skrnn.lanes import (
     SamplesInLanes,
     UnitsInLanes,
     by_lane,
-    by_row,
     prediction_lanes,
     training_lanes,
 )
 from skrnn.parameters import CACHE_LINE
 from skrnn.recording import Recording, run
-from skrnn.simd import lane_count, value_rows
+from skrnn.simd import by_row, lane_count, value_rows
 from skrnn.tiles import LARGEST
 from tests.oracles.packing import fill_up, in_blocks, spread_units
 

@@ -6,23 +6,17 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn._jit import FASTMATH
-from skrnn.lanes import by_row
 from skrnn.panels import PANEL_BLOCK, add_products, transpose_tile
-from skrnn.simd import lane_count, units_of_row
+from skrnn.simd import by_row, lane_count, units_of_row
 from skrnn.tiles import FOUR, ONE
-from tests.test_tiles import EPSILON, rows_of
+from tests.oracles.buffers import by_unit, rows_of
 
 DTYPES = [np.float32, np.float64]
-FORMS = ["samples", "samples in two registers", "pairs"]
+FORMS = [1, 2, "pairs"]
+EPSILON = {dtype: np.finfo(dtype).eps for dtype in DTYPES}
 
 # Compiled with the flags of `kernel`, but not cached: these bodies are the tests' own.
 compiled = numba.njit(error_model="numpy", fastmath=FASTMATH)
-
-
-def by_unit(rows):
-    """Return a copy as (time, units, samples)."""
-    values = by_row(rows).swapaxes(2, 3)
-    return values.reshape(len(values), -1, values.shape[3])
 
 
 def transpose(panel, z, first, lane):
@@ -39,13 +33,13 @@ def test_transpose_tile(form, missing, dtype):
     """Rows that are missing at the end are taken from the last one."""
     rng, n = np.random.default_rng(missing), lane_count(dtype)
     units = 2 if form == "pairs" else 1
-    n_rows = n // units
-    z = rows_of(rng, 4, 2 + n_rows - min(missing, n_rows - 1), dtype, form)
+    size = n // units  # rows and sequences of a tile
+    z = rows_of(rng, 4, 2 + size - min(missing, size - 1), dtype, form)
     values = by_row(z)
-    lane = values.shape[2] - n_rows
+    lane = values.shape[2] - size
     panel = rng.normal(size=(n + 5, n + 2)).astype(dtype)
     expected, defined = panel.copy(), panel.copy()
-    for i in range(n_rows):
+    for i in range(size):
         for c in range(n):
             row = min(2 + c // units, z.shape[1] - 1)
             expected[3 + i, 1 + c] = values[2, row, lane + i, c % units]

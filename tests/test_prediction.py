@@ -166,7 +166,10 @@ def test_the_number_of_threads_changes_no_bit(lanes, monkeypatch):
 
 
 # where the JIT is off NumPy tells of what is meant to overflow
-@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+may_overflow = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+
+
+@may_overflow
 def test_a_state_that_overflows_is_the_same_alone_and_among_others():
     """It may come back: here the next one is relu(-inf), and finite."""
     network = make_network("rnn", "relu", 1, (1,), 1)
@@ -183,8 +186,7 @@ def test_a_state_that_overflows_is_the_same_alone_and_among_others():
     assert_array_equal(alone[0], among[0])
 
 
-# where the JIT is off NumPy tells of what is meant to overflow
-@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+@may_overflow
 @pytest.mark.parametrize("cell", CELLS)
 def test_inputs_whose_standardization_overflows_saturate(cell):
     network = make_network(cell, "tanh", 2, (3,), 1)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skrnn.lanes import by_lane, by_row
+from skrnn.lanes import by_lane
 from skrnn.products import (
     PANEL_ROWS,
     accumulate,
@@ -19,8 +19,10 @@ from skrnn.products import (
     pack_units,
     spread,
 )
-from skrnn.simd import lane_count
+from skrnn.simd import by_row, lane_count
 from skrnn.tiles import LARGEST
+from tests.oracles import buffers
+from tests.oracles.buffers import by_unit
 from tests.oracles.packing import block_sizes, fill_up, in_blocks, spread_units
 
 DTYPES = [np.float32, np.float64]
@@ -36,19 +38,8 @@ def tolerance(dtype, n_terms):
 
 
 def rows_of(rng, n_steps, n_units, dtype, form):
-    lanes = lane_count(dtype)
-    shape = {
-        1: (n_steps, n_units, lanes),
-        2: (n_steps, n_units, 2, lanes),
-        "pairs": (n_steps, -(-n_units // 2), 1, lanes // 2, 2),
-    }[form]
-    return rng.normal(size=shape).astype(dtype)
-
-
-def by_unit(rows):
-    """Return a buffer as (time, units, samples), a copy where it is of pairs."""
-    values = by_row(rows).swapaxes(2, 3)
-    return values.reshape(len(values), -1, values.shape[3])
+    n_rows = -(-n_units // 2) if form == "pairs" else n_units
+    return buffers.rows_of(rng, n_steps, n_rows, dtype, form)
 
 
 def packed_columns(weights, cuts=None, largest=LARGEST):
@@ -332,6 +323,7 @@ def test_gradients_by_panels_without_jit(dtype, form, columns, n_steps, seed, da
     with pytest.MonkeyPatch.context() as patch:
         rows = data.draw(st.integers(1, 4)) * size[1]
         patch.setattr("skrnn.products.PANEL_ROWS", rows)
+        patch.setattr("skrnn.products.CACHED_BYTES", data.draw(st.integers(1, 9999)))
         check_gradients(dtype, form, 5, 3, columns, size, seed)
 
 
@@ -354,6 +346,7 @@ def test_gradients_beyond_one_panel(dtype, form, n_idle, extra):
 def test_clear(dtype, form):
     rows = rows_of(np.random.default_rng(0), 4, 5, dtype, form)
     rows[:] = np.nan
-    clear(rows, np.array([3]), 2)  # rows
+    n_steps, n_rows = np.array([3]), 2
+    clear(rows, n_steps, n_rows)
     assert_array_equal(rows[:3, :2], 0)
     assert np.isnan(rows[3:]).all() and np.isnan(rows[:, 2:]).all()

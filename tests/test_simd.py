@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skrnn import simd
 from skrnn._jit import FASTMATH
 from skrnn.simd import (
+    by_row,
     get,
     lane_count,
     maximum,
@@ -22,9 +23,9 @@ from skrnn.simd import (
     value_rows,
     where_positive,
 )
+from tests.oracles.buffers import FORMS, rows_of, shape_of
 
 DTYPES = [np.float32, np.float64]
-FORMS = ["samples", "samples in two registers", "pairs", "units"]
 EPSILON = {dtype: np.finfo(dtype).eps for dtype in DTYPES}
 
 # Compiled with the flags of `kernel`, but not cached: these bodies are the tests' own.
@@ -33,21 +34,7 @@ compiled = numba.njit(error_model="numpy", fastmath=FASTMATH)
 compares_with_compiled = pytest.mark.needs_jit
 
 
-def shape_of(form, n_steps, n_rows, dtype):
-    lanes = lane_count(dtype)
-    return {
-        "samples": (n_steps, n_rows, lanes),
-        "samples in two registers": (n_steps, n_rows, 2, lanes),
-        "pairs": (n_steps, n_rows, 1, lanes // 2, 2),
-        "units": (n_steps, n_rows * lanes),
-    }[form]
-
-
-def rows_of(rng, n_steps, n_rows, dtype, form="samples"):
-    return rng.normal(size=shape_of(form, n_steps, n_rows, dtype)).astype(dtype)
-
-
-def filled(dtype, *numbers, form="samples"):
+def filled(dtype, *numbers, form=1):
     """Give a buffer of one value that holds these numbers, over and over."""
     return np.resize(np.array(numbers, dtype), shape_of(form, 1, 1, dtype))
 
@@ -84,7 +71,7 @@ def elementwise(a, b, out):
 elementwise_compiled = compiled(elementwise)
 
 
-def run_elementwise(function, x, y, form="samples"):
+def run_elementwise(function, x, y, form=1):
     out = np.zeros(shape_of(form, 1, 17, x.dtype), x.dtype)
     with np.errstate(all="ignore"):
         function(x, y, out)
@@ -206,10 +193,11 @@ def test_a_value_does_not_change_with_the_buffer_it_came_from(dtype, form):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_units_of_a_row_and_its_samples_fill_the_lanes(dtype):
     lanes = lane_count(dtype)
-    expected = [1, 1, 2, lanes]
-    for form, n in zip(FORMS, expected, strict=True):
+    expected = [(lanes, 1), (2 * lanes, 1), (lanes // 2, 2), (1, lanes)]
+    for form, (n_samples, n_units) in zip(FORMS, expected, strict=True):
         rows = rows_of(np.random.default_rng(1), 2, 3, dtype, form)
-        assert units_of_row(rows) == units_of_row(numba.typeof(rows)) == n
+        assert units_of_row(rows) == units_of_row(numba.typeof(rows)) == n_units
+        assert by_row(rows).shape == (2, 3, n_samples, n_units)
 
 
 @compiled

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn._jit import FASTMATH
 from skrnn.panels import PANEL_BLOCK
-from skrnn.simd import VECTOR_BITS, lane_count, put, units_of_row, value_rows
+from skrnn.simd import VECTOR_BITS, put, units_of_row, value_rows
 from skrnn.tiles import (
     EIGHT,
     FOUR,
@@ -19,25 +19,14 @@ from skrnn.tiles import (
     start_block,
     store_block,
 )
+from tests.oracles.buffers import FORMS, rows_of
 
 DTYPES = [np.float32, np.float64]
-FORMS = ["samples", "samples in two registers", "pairs", "units"]
 BLOCKS = [ONE, FOUR, EIGHT, (0,) * LARGEST]
 EPSILON = {dtype: np.finfo(dtype).eps for dtype in DTYPES}
 
 # Compiled with the flags of `kernel`, but not cached: these bodies are the tests' own.
 compiled = numba.njit(error_model="numpy", fastmath=FASTMATH)
-
-
-def rows_of(rng, n_steps, n_rows, dtype, form="samples"):
-    lanes = lane_count(dtype)
-    shape = {
-        "samples": (n_steps, n_rows, lanes),
-        "samples in two registers": (n_steps, n_rows, 2, lanes),
-        "pairs": (n_steps, n_rows, 1, lanes // 2, 2),
-        "units": (n_steps, n_rows * lanes),
-    }[form]
-    return rng.normal(size=shape).astype(dtype)
 
 
 def test_largest_block_leaves_registers_for_the_operands():
@@ -56,7 +45,7 @@ def _length_of_largest_block(rows):
 @pytest.mark.parametrize("form", FORMS)
 def test_largest_block_counts_registers(form, dtype):
     rows = rows_of(np.random.default_rng(0), 1, 1, dtype, form)
-    expected = LARGEST // 2 if form == "samples in two registers" else LARGEST
+    expected = LARGEST // 2 if form == 2 else LARGEST
     assert _length_of_largest_block(rows) == len(largest_block(rows)) == expected
 
 

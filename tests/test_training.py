@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skrnn import training
+from skrnn import epochs, training
+from skrnn.epochs import Plan, Progress, train
 from skrnn.losses import squared_error
 from skrnn.optimizers import Optimizer
 from skrnn.prediction import predict_raw
 from skrnn.schedules import Schedule
 from skrnn.simd import lane_count
-from skrnn.training import Divergence, Plan, Progress, Trainer, TrainingSet, train
+from skrnn.training import Divergence, Trainer, TrainingSet
 from tests.oracles.harness import (
     Ragged,
     make_network,
@@ -315,7 +316,7 @@ def run_plan(trainer, n_epochs=5, scores=None, on_epoch=None, **plan):
 
 def test_training_lowers_the_loss():
     reason, progress, _ = run_plan(tiny_trainer(), 20)
-    assert reason == training.MAX_ITER
+    assert reason == epochs.MAX_ITER
     assert len(progress.loss_curve) == 20
     assert progress.loss_curve[-1] < 0.8 * progress.loss_curve[0]
     assert progress.best_loss == min(progress.loss_curve)
@@ -335,7 +336,7 @@ def test_no_progress_ends_training():
     trainer = tiny_trainer()
     scores = [0.5, 0.6, 0.1, 0.1, 0.1, 0.1]
     reason, progress, history = run_plan(trainer, 6, scores, n_iter_no_change=2)
-    assert reason == training.CONVERGED
+    assert reason == epochs.CONVERGED
     assert len(progress.loss_curve) == 5
     assert_array_equal(trainer.parameters, history[1])
 
@@ -344,7 +345,7 @@ def test_adaptive_rates_fall_before_training_ends():
     # a tol that no epoch can meet: every other epoch the rate falls
     trainer = tiny_trainer(schedule="adaptive", rate=1e-4)
     reason, progress, _ = run_plan(trainer, 100, tol=10.0, n_iter_no_change=1)
-    assert reason == training.CONVERGED
+    assert reason == epochs.CONVERGED
     assert trainer.schedule.reduced <= 1e-6
     assert len(progress.loss_curve) == 2 * 3 + 3  # inf - 10 is no bar to the first
 
@@ -352,7 +353,7 @@ def test_adaptive_rates_fall_before_training_ends():
 def test_cosine_runs_its_course():
     trainer = tiny_trainer(schedule="cosine")
     reason, progress, _ = run_plan(trainer, 8, tol=10.0, n_iter_no_change=1)
-    assert reason == training.MAX_ITER
+    assert reason == epochs.MAX_ITER
     assert len(progress.loss_curve) == 8
 
 
@@ -362,7 +363,7 @@ def test_a_callback_may_stop_training():
         return True
 
     reason, progress, _ = run_plan(tiny_trainer(), on_epoch=on_epoch)
-    assert reason == training.STOPPED
+    assert reason == epochs.STOPPED
     assert len(progress.loss_curve) == 1
 
 
@@ -477,7 +478,7 @@ def test_an_interrupt_keeps_what_was_learned(interrupt_after):
     interrupt_after(4)
     trainer = tiny_trainer()
     reason, progress, history = run_plan(trainer)
-    assert reason == training.INTERRUPTED
+    assert reason == epochs.INTERRUPTED
     assert len(progress.loss_curve) == 2
     assert_array_equal(trainer.parameters, history[-1])
 
@@ -486,7 +487,7 @@ def test_an_interrupt_within_an_epoch_keeps_the_minibatches_before_it(interrupt_
     interrupt_after(5)
     trainer = tiny_trainer()
     reason, progress, history = run_plan(trainer)
-    assert reason == training.INTERRUPTED
+    assert reason == epochs.INTERRUPTED
     assert len(progress.loss_curve) == 2 and trainer.optimizer.n_updates == 5
     assert (trainer.parameters != history[-1]).any()
 
@@ -495,7 +496,7 @@ def test_an_interrupt_brings_the_best_parameters_back(interrupt_after):
     interrupt_after(6)
     trainer = tiny_trainer()
     reason, _, history = run_plan(trainer, 10, [0.1, 0.9, 0.2])
-    assert reason == training.INTERRUPTED
+    assert reason == epochs.INTERRUPTED
     assert_array_equal(trainer.parameters, history[1])
 
 

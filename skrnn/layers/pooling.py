@@ -1,9 +1,10 @@
 """From the states at every step to one vector for each sequence."""
 
 from skrnn._jit import kernel
-from skrnn.lanes import by_lane, by_row
+from skrnn.lanes import by_lane
 from skrnn.layers._base import Buffers, Layer
 from skrnn.products import clear
+from skrnn.simd import by_row
 
 
 class LastStep(Layer):

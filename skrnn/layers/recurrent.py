@@ -6,9 +6,10 @@ import numpy as np
 
 from skrnn._jit import kernel
 from skrnn.activations import UNBOUNDED
-from skrnn.lanes import by_lane, by_row
+from skrnn.lanes import by_lane
 from skrnn.layers._base import Buffers, Layer
 from skrnn.products import accumulate, add_gradients, clear, new_panel
+from skrnn.simd import by_row
 
 
 class RecurrentLayer(Layer):

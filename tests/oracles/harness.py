@@ -59,19 +59,13 @@ class TrainingRun:
     """
 
     def __init__(
-        self,
-        network,
-        parameters,
-        n_steps,
-        n_targets,
-        loss,
-        levels=(),
-        n_registers=1,
+        self, network, parameters, n_steps, n_targets, loss, levels=(), n_registers=1
     ):
         self.dtype = parameters.dtype
-        self.lanes = SamplesInLanes(self.dtype, n_registers)
         if n_registers == "pairs":
             self.lanes = FewSamplesInLanes(self.dtype)
+        else:
+            self.lanes = SamplesInLanes(self.dtype, n_registers)
         self.n_outputs = network.n_outputs
         self.packed = PackedParameters(network, parameters, self.lanes, training=True)
         levels = np.asarray(levels, self.dtype)
