@@ -90,7 +90,7 @@ def train(trainer, plan, random_state, progress, score, on_epoch):
     trainer : Trainer
     plan : Plan
     random_state : numpy.random.RandomState
-        Source of the epochs' orders.
+        Source of the epochs' orders, and of the noise.
     progress : Progress
         Updated after each epoch.
     score : callable or None
@@ -109,7 +109,7 @@ def train(trainer, plan, random_state, progress, score, on_epoch):
 
     def epoch():
         loss = trainer.epoch(
-            threads, random_state if plan.shuffle else None, progress.n_samples_seen
+            threads, random_state, plan.shuffle, progress.n_samples_seen
         )
         progress.n_samples_seen += len(trainer.training_set.rows)
         value = score() if score is not None else None

@@ -194,14 +194,14 @@ class UnitsInLanes(_UnitsSideBySide):
 FLOPS_FOR_THREADS = 2**26
 
 
-def training_lanes(dtype, batch_size, flops, even_layers):
+def training_lanes(dtype, batch_size, flops, takes_pairs):
     """Return the arrangement for minibatches of this size and work.
 
     Two registers are quicker on one thread, but make half as many shards for several.
-    `even_layers` says whether the units of all layers can be taken in pairs.
+    `takes_pairs` says whether the units of all layers can be taken in pairs.
     """
     few = FewSamplesInLanes(dtype)
-    if even_layers and batch_size <= few.n_samples:
+    if takes_pairs and batch_size <= few.n_samples:
         return few
     one, two = (SamplesInLanes(dtype, n) for n in (1, 2))
     if batch_size <= one.n_samples:

@@ -2,12 +2,14 @@
 
 A loss is a jitted function over one shard,
 
-``loss(raw, d_raw, target, weight, levels)``
+``loss(raw, d_raw, target, weight, levels, n_steps)``
 
-with `raw` and its gradient `d_raw` of shape (1, rows, lanes), `target` likewise and
-`weight` (1, 1, lanes), 0 in a lane without a sequence. It returns the sum over the
-lanes of weight times loss, and writes the gradient of that sum.
-`levels` holds the parameters of the loss: the quantile levels, or huber's delta.
+with `raw` and its gradient `d_raw` of shape (steps, rows, lanes), `target` likewise
+and `weight` (steps, 1, lanes), 0 where there is no target. It returns the sum over
+``n_steps[0]`` steps and the lanes of weight times loss, and writes the gradient of that
+sum.
+`levels` holds the parameters of the loss: the quantile levels, huber's delta, or the
+label smoothing of the logistic losses.
 
 Values follow scikit-learn's: half the squared error, the mean over several outputs,
 the sum over several labels.
@@ -23,161 +25,179 @@ from skrnn._jit import inner, kernel
 
 
 @kernel
-def squared_error(raw, d_raw, target, weight, levels):
+def squared_error(raw, d_raw, target, weight, levels, n_steps):
     """``(raw - y)^2 / 2``."""
     n = target.shape[1]
     value = 0.0
-    for k in range(n):
-        for lane in range(weight.shape[2]):
-            w = weight[0, 0, lane] / n
-            error = raw[0, k, lane] - target[0, k, lane]
-            value += 0.5 * w * error * error
-            d_raw[0, k, lane] = w * error
+    for t in range(n_steps[0]):
+        for k in range(n):
+            for lane in range(weight.shape[2]):
+                w = weight[t, 0, lane] / n
+                error = raw[t, k, lane] - target[t, k, lane]
+                value += 0.5 * w * error * error
+                d_raw[t, k, lane] = w * error
     return value
 
 
 @kernel
-def absolute_error(raw, d_raw, target, weight, levels):
+def absolute_error(raw, d_raw, target, weight, levels, n_steps):
     """``|raw - y|``."""
     n = target.shape[1]
     value = 0.0
-    for k in range(n):
-        for lane in range(weight.shape[2]):
-            w = weight[0, 0, lane] / n
-            error = raw[0, k, lane] - target[0, k, lane]
-            value += w * abs(error)
-            d_raw[0, k, lane] = w * np.sign(error)
+    for t in range(n_steps[0]):
+        for k in range(n):
+            for lane in range(weight.shape[2]):
+                w = weight[t, 0, lane] / n
+                error = raw[t, k, lane] - target[t, k, lane]
+                value += w * abs(error)
+                d_raw[t, k, lane] = w * np.sign(error)
     return value
 
 
 @kernel
-def huber(raw, d_raw, target, weight, levels):
+def huber(raw, d_raw, target, weight, levels, n_steps):
     """Squared within delta of the target, linear beyond (Huber 1964)."""
     n = target.shape[1]
     delta = levels[0]
     value = 0.0
-    for k in range(n):
-        for lane in range(weight.shape[2]):
-            w = weight[0, 0, lane] / n
-            error = raw[0, k, lane] - target[0, k, lane]
-            clipped = min(max(error, -delta), delta)
-            value += w * clipped * (error - 0.5 * clipped)
-            d_raw[0, k, lane] = w * clipped
+    for t in range(n_steps[0]):
+        for k in range(n):
+            for lane in range(weight.shape[2]):
+                w = weight[t, 0, lane] / n
+                error = raw[t, k, lane] - target[t, k, lane]
+                clipped = min(max(error, -delta), delta)
+                value += w * clipped * (error - 0.5 * clipped)
+                d_raw[t, k, lane] = w * clipped
     return value
 
 
 @kernel
-def quantile(raw, d_raw, target, weight, levels):
+def quantile(raw, d_raw, target, weight, levels, n_steps):
     """Pinball loss (Koenker and Bassett 1978); a row for each output and level."""
     n, n_levels = target.shape[1], len(levels)
     value = 0.0
-    for k in range(n):
-        for q in range(n_levels):
-            row, level = k * n_levels + q, levels[q]
-            for lane in range(weight.shape[2]):
-                w = weight[0, 0, lane] / (n * n_levels)
-                error = target[0, k, lane] - raw[0, row, lane]
-                slope = level if error >= 0.0 else level - 1.0
-                value += w * slope * error
-                d_raw[0, row, lane] = -w * slope
+    for t in range(n_steps[0]):
+        for k in range(n):
+            for q in range(n_levels):
+                row, level = k * n_levels + q, levels[q]
+                for lane in range(weight.shape[2]):
+                    w = weight[t, 0, lane] / (n * n_levels)
+                    error = target[t, k, lane] - raw[t, row, lane]
+                    slope = level if error >= 0.0 else level - 1.0
+                    value += w * slope * error
+                    d_raw[t, row, lane] = -w * slope
     return value
 
 
 @kernel
-def poisson(raw, d_raw, target, weight, levels):
+def poisson(raw, d_raw, target, weight, levels, n_steps):
     """``exp(raw) - y raw``: half the deviance up to a constant, raw the log mean."""
     n = target.shape[1]
     value = 0.0
-    for k in range(n):
-        for lane in range(weight.shape[2]):
-            w = weight[0, 0, lane] / n
-            if w > 0.0:
-                mean = math.exp(raw[0, k, lane])
-                value += w * (mean - target[0, k, lane] * raw[0, k, lane])
-                d_raw[0, k, lane] = w * (mean - target[0, k, lane])
-            else:
-                d_raw[0, k, lane] = 0.0
+    for t in range(n_steps[0]):
+        for k in range(n):
+            for lane in range(weight.shape[2]):
+                w = weight[t, 0, lane] / n
+                if w > 0.0:
+                    mean = math.exp(raw[t, k, lane])
+                    value += w * (mean - target[t, k, lane] * raw[t, k, lane])
+                    d_raw[t, k, lane] = w * (mean - target[t, k, lane])
+                else:
+                    d_raw[t, k, lane] = 0.0
     return value
 
 
 @kernel
-def binary_log_loss(raw, d_raw, target, weight, levels):
+def binary_log_loss(raw, d_raw, target, weight, levels, n_steps):
     """``log(1 + exp(raw)) - y raw`` for each label, raw the log-odds."""
     value = 0.0
-    for k in range(target.shape[1]):
-        for lane in range(weight.shape[2]):
-            w, z, y = weight[0, 0, lane], raw[0, k, lane], target[0, k, lane]
-            small = math.exp(-abs(z))
-            value += w * (max(z, 0.0) + math.log1p(small) - y * z)
-            probability = (1.0 if z >= 0.0 else small) / (1.0 + small)
-            d_raw[0, k, lane] = w * (probability - y)
+    for t in range(n_steps[0]):
+        for k in range(target.shape[1]):
+            for lane in range(weight.shape[2]):
+                w, z = weight[t, 0, lane], raw[t, k, lane]
+                y = (1.0 - levels[0]) * target[t, k, lane] + 0.5 * levels[0]
+                small = math.exp(-abs(z))
+                value += w * (max(z, 0.0) + math.log1p(small) - y * z)
+                probability = (1.0 if z >= 0.0 else small) / (1.0 + small)
+                d_raw[t, k, lane] = w * (probability - y)
     return value
 
 
 @inner
-def _softmax_into(probabilities, raw, lane):
-    """Write the softmax of a lane; return the logarithm of its denominator."""
+def _softmax_into(probabilities, raw, t, lane):
+    """Write the softmax of a step; return the logarithm of its denominator."""
     n = raw.shape[1]
-    largest = raw[0, 0, lane]
+    largest = raw[t, 0, lane]
     for k in range(1, n):
-        largest = max(largest, raw[0, k, lane])
+        largest = max(largest, raw[t, k, lane])
     denominator = 0.0
     for k in range(n):
-        e = math.exp(raw[0, k, lane] - largest)
-        probabilities[0, k, lane] = e
+        e = math.exp(raw[t, k, lane] - largest)
+        probabilities[t, k, lane] = e
         denominator += e
     for k in range(n):
-        probabilities[0, k, lane] /= denominator
+        probabilities[t, k, lane] /= denominator
     return largest + math.log(denominator)
 
 
 @kernel
-def multiclass_log_loss(raw, d_raw, target, weight, levels):
-    """``log(sum exp(raw)) - raw[y]``, y the number of the class."""
+def multiclass_log_loss(raw, d_raw, target, weight, levels, n_steps):
+    """``log(sum exp(raw)) - raw[y]``, y the number of the class.
+
+    A share ``levels[0]`` of y goes to all classes alike (Szegedy et al. 2016).
+    """
+    n_classes, smoothing = raw.shape[1], levels[0]
+    shared = smoothing / n_classes
     value = 0.0
-    for lane in range(weight.shape[2]):
-        w, y = weight[0, 0, lane], int(target[0, 0, lane])
-        log_denominator = _softmax_into(d_raw, raw, lane)
-        value += w * (log_denominator - raw[0, y, lane])
-        d_raw[0, y, lane] -= 1.0
-        for k in range(raw.shape[1]):
-            d_raw[0, k, lane] *= w
+    for t in range(n_steps[0]):
+        for lane in range(weight.shape[2]):
+            w, y = weight[t, 0, lane], int(target[t, 0, lane])
+            log_denominator = _softmax_into(d_raw, raw, t, lane)
+            value += w * (log_denominator - (1.0 - smoothing) * raw[t, y, lane])
+            if smoothing > 0.0:
+                for k in range(n_classes):
+                    value -= w * shared * raw[t, k, lane]
+            d_raw[t, y, lane] -= 1.0 - smoothing
+            for k in range(n_classes):
+                d_raw[t, k, lane] = w * (d_raw[t, k, lane] - shared)
     return value
 
 
 @kernel
-def binary_squared_error(raw, d_raw, target, weight, levels):
+def binary_squared_error(raw, d_raw, target, weight, levels, n_steps):
     """``(p - y)^2 / 2`` with p the logistic function of raw; the mean over labels."""
     n = target.shape[1]
     value = 0.0
-    for k in range(n):
-        for lane in range(weight.shape[2]):
-            w = weight[0, 0, lane] / n
-            p = 0.5 + 0.5 * math.tanh(0.5 * raw[0, k, lane])
-            error = p - target[0, k, lane]
-            value += 0.5 * w * error * error
-            d_raw[0, k, lane] = w * error * p * (1.0 - p)
+    for t in range(n_steps[0]):
+        for k in range(n):
+            for lane in range(weight.shape[2]):
+                w = weight[t, 0, lane] / n
+                p = 0.5 + 0.5 * math.tanh(0.5 * raw[t, k, lane])
+                error = p - target[t, k, lane]
+                value += 0.5 * w * error * error
+                d_raw[t, k, lane] = w * error * p * (1.0 - p)
     return value
 
 
 @kernel
-def multiclass_squared_error(raw, d_raw, target, weight, levels):
+def multiclass_squared_error(raw, d_raw, target, weight, levels, n_steps):
     """Half the mean over the classes of ``(p - [k = y])^2``, p the softmax of raw."""
     n = raw.shape[1]
     value = 0.0
-    for lane in range(weight.shape[2]):
-        w, y = weight[0, 0, lane] / n, int(target[0, 0, lane])
-        _softmax_into(d_raw, raw, lane)
-        mean_error = 0.0
-        for k in range(n):
-            p = d_raw[0, k, lane]
-            error = p - (1.0 if k == y else 0.0)
-            value += 0.5 * w * error * error
-            mean_error += p * error
-        for k in range(n):
-            p = d_raw[0, k, lane]
-            error = p - (1.0 if k == y else 0.0)
-            d_raw[0, k, lane] = w * p * (error - mean_error)
+    for t in range(n_steps[0]):
+        for lane in range(weight.shape[2]):
+            w, y = weight[t, 0, lane] / n, int(target[t, 0, lane])
+            _softmax_into(d_raw, raw, t, lane)
+            mean_error = 0.0
+            for k in range(n):
+                p = d_raw[t, k, lane]
+                error = p - (1.0 if k == y else 0.0)
+                value += 0.5 * w * error * error
+                mean_error += p * error
+            for k in range(n):
+                p = d_raw[t, k, lane]
+                error = p - (1.0 if k == y else 0.0)
+                d_raw[t, k, lane] = w * p * (error - mean_error)
     return value
 
 

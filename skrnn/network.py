@@ -6,52 +6,51 @@ from functools import lru_cache
 import numpy as np
 
 from skrnn._jit import kernel
-from skrnn.activations import ACTIVATIONS
-from skrnn.cells import CELLS
+from skrnn.architecture import NO_NOISE
 from skrnn.lanes import by_lane
-from skrnn.layers import Dense, LastStep, RecurrentLayer, Shard
+from skrnn.layers import Buffers, Layer, Shard
 from skrnn.parameters import ParameterLayout, aligned_zeros
 from skrnn.recording import Recording, run
 from skrnn.simd import by_row
+from skrnn.stack import build_layers
 
 
 class Network:
-    """Recurrent layers, the last step of the top one, and a dense output layer.
+    """Layers from the inputs to the raw predictions, of each sample or of each step.
 
     Parameters
     ----------
-    cell : str
-        A key of `CELLS`.
-    activation : str
-        A key of `ACTIVATIONS`; cells with activations of their own ignore it.
-    n_inputs : int
-        Channels of a sequence.
-    hidden_layer_sizes : sequence of int
-        Units of each recurrent layer, from the input up.
-    n_outputs : int
-        Rows of the raw prediction.
+    architecture : Architecture
+    noise : Noise
+        Disturbs the network in training; what predicts has none.
 
     Attributes
     ----------
+    layers : dict of str to Layer
+    layout : ParameterLayout
+        On which the noise has no influence.
+    per_step : bool
+        Whether there is a raw prediction for each step.
     may_overflow : bool
         Whether the states of a layer may be infinite.
-    has_even_layers : bool
-        Whether each recurrent layer has an even number of units.
+    takes_pairs : bool
+        Whether rows of all layers may hold two units of a sequence.
+    is_causal : bool
+        Whether no state depends on later steps.
+    is_noisy : bool
     """
 
-    def __init__(self, cell, activation, n_inputs, hidden_layer_sizes, n_outputs):
-        self.n_inputs = n_inputs
-        self.n_outputs = n_outputs
-        self.layers = {}
-        size = n_inputs
-        for i, n_units in enumerate(hidden_layer_sizes):
-            layer = RecurrentLayer(CELLS[cell], ACTIVATIONS[activation], size, n_units)
-            self.layers[f"layers.{i}"] = layer
-            size = n_units
-        self.layers["pooling"] = LastStep(size)
-        self.layers["output"] = Dense(size, n_outputs)
-        self.may_overflow = any(layer.may_overflow for layer in self.layers.values())
-        self.has_even_layers = all(size % 2 == 0 for size in hidden_layer_sizes)
+    def __init__(self, architecture, noise=NO_NOISE):
+        self.n_inputs = architecture.n_inputs
+        self.n_outputs = architecture.n_outputs
+        self.layers = build_layers(architecture, noise)
+        layers = self.layers.values()
+        self.per_step = architecture.pooling is None
+        self.may_overflow = any(layer.may_overflow for layer in layers)
+        self.is_causal = all(layer.is_causal for layer in layers)
+        self.takes_pairs = all(layer.takes_pairs for layer in layers)
+        self.takes_pairs &= not self.per_step
+        self.is_noisy = noise != NO_NOISE
         self.layout = ParameterLayout(
             {
                 f"{place}.{name}": shape
@@ -80,9 +79,9 @@ class Network:
 
 
 @lru_cache(maxsize=32)
-def network_of(architecture):
+def network_of(architecture, noise=NO_NOISE):
     """Return the `Network` with these arguments; it holds no arrays and is shared."""
-    return Network(*architecture)
+    return Network(architecture, noise)
 
 
 class PackedParameters:
@@ -128,21 +127,24 @@ class Samples:
         The steps of all samples.
     starts, lengths : ndarray of shape (n_samples,)
         Where each begins and how many steps it has.
-    targets : ndarray of shape (n_samples, n_targets)
-    weights : ndarray of shape (n_samples,)
+    targets, weights : ndarray of shape (n_targets_total, n_targets) or (..., 1)
+        Of each sample, or of each of its steps.
+    target_starts, target_lengths : ndarray of shape (n_samples,)
+        Where those of each sample begin, and how many there are.
     """
 
     values: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
+    targets: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    target_starts: np.ndarray | None = None
+    target_lengths: np.ndarray | None = None
 
     @classmethod
     def take(cls, data, rows, dtype, targets=None, weights=None):
-        """Gather the rows of a data set."""
+        """Gather the rows of data sets: of the inputs, the targets and the weights."""
         lengths = data.lengths[rows]
-        starts = lengths.cumsum() - lengths
         values = data.take(rows)
         if values.dtype != dtype:
             if np.abs(values).max() > np.finfo(dtype).max:
@@ -151,9 +153,11 @@ class Samples:
                     "fitted with."
                 )
             values = values.astype(dtype)
-        if targets is not None:
-            targets, weights = targets[rows], weights[rows]
-        return cls(values, starts, lengths, targets, weights)
+        inputs = values, lengths.cumsum() - lengths, lengths
+        if targets is None:
+            return cls(*inputs)
+        n = targets.lengths[rows]
+        return cls(*inputs, targets.take(rows), weights.take(rows), n.cumsum() - n, n)
 
 
 class Workspace:
@@ -167,32 +171,61 @@ class Workspace:
         The steps that the buffers take.
     training : bool
         Whether there is to be a backward pass.
+    input_gradient : bool
+        Whether that is to reach the inputs.
 
     Attributes
     ----------
     x : ndarray of shape (n_steps, rows, samples, units of a row)
         The inputs, which `load` fills, and `shard` with them.
-    raw : ndarray of shape (1, rows, lanes)
+    raw : ndarray of shape (1 or n_steps, rows, lanes)
         The raw predictions, which running `program` fills.
+    predicted : Shard
+        That of the raw predictions: `shard`, or one of single steps.
     """
 
-    def __init__(self, network, packed, n_steps, training):
+    def __init__(self, network, packed, n_steps, training, input_gradient=False):
         lanes = packed.lanes
-        self.shard = Shard(np.zeros(lanes.n_samples, np.int64), np.zeros(3, np.int64))
-        layers = network.layers.values()
-        buffers = [layer.allocate(n_steps, lanes, training) for layer in layers]
+        n_samples = lanes.n_samples
+        noise = np.zeros(2, np.int64)
+        self.shard = Shard(np.zeros(n_samples, np.int64), np.zeros(3, np.int64), noise)
+        single = Shard(np.ones(n_samples, np.int64), np.array([1, 0, n_samples]), noise)
         x = lanes.for_sequences.rows(n_steps, network.n_inputs)
-        below = [x, *(b.output for b in buffers)]
-        d_below = [None, *(b.d_output for b in buffers)]
-        self._stack = list(
-            zip(
-                layers, packed.of_layers, below[:-1], buffers, d_below[:-1], strict=True
+        self.d_x = np.zeros_like(x) if input_gradient else None
+        self.stack = []
+        shard, below, d_below = self.shard, x, self.d_x
+        for layer, weights in zip(
+            network.layers.values(), packed.of_layers, strict=True
+        ):
+            steps = n_steps if shard is self.shard else 1
+            buffers = layer.allocate(steps, lanes, training)
+            self.stack.append(Place(layer, weights, below, d_below, buffers, shard))
+            below, d_below = buffers.output, buffers.d_output
+            shard = single if layer.pools else shard
+        self.predicted = shard
+        self.x, self.raw = by_row(x), by_lane(below)
+
+    def _record_forward(self, calls):
+        for place in self.stack:
+            place.layer.forward(
+                calls, place.packed, place.x, place.buffers, place.shard
             )
-        )
-        self.x, self.raw = by_row(x), by_lane(below[-1])
-        self._calls = Recording()
-        for layer, weights, x, own, _ in self._stack:
-            layer.forward(self._calls, weights, x, own, self.shard)
+
+    def _record_reset(self, calls):
+        for place in self.stack:
+            place.layer.reset(calls, place.packed, place.buffers)
+
+
+@dataclass
+class Place:
+    """A layer with its parameters, packed, and with the buffers around it."""
+
+    layer: Layer
+    packed: dict
+    x: np.ndarray
+    d_x: np.ndarray | None
+    buffers: Buffers
+    shard: Shard
 
 
 class PredictionWorkspace(Workspace):
@@ -206,10 +239,14 @@ class PredictionWorkspace(Workspace):
 
     def __init__(self, network, packed, n_steps):
         super().__init__(network, packed, n_steps, training=False)
-        self._reset_calls, self._carry_calls = Recording(), Recording()
-        for layer, _, _, buffers, _ in self._stack:
-            layer.reset(self._reset_calls, buffers)
-            layer.carry(self._carry_calls, buffers, self.shard)
+        # kept alive by the workspace, as programs need
+        self._calls, self._reset_calls, self._carry_calls = (
+            Recording() for _ in range(3)
+        )
+        self._record_forward(self._calls)
+        self._record_reset(self._reset_calls)
+        for place in self.stack:
+            place.layer.carry(self._carry_calls, place.buffers, place.shard)
         self.program = self._calls.program()
         self.reset = self._reset_calls.program()
         self.carry = self._carry_calls.program()
@@ -229,29 +266,58 @@ class TrainingWorkspace(Workspace):
     levels : ndarray
         Parameters of the loss.
 
+    input_gradient : bool
+        Whether `d_x` gets the gradient with respect to the inputs.
+
     Attributes
     ----------
-    target, weight : ndarray of shape (1, rows, lanes)
+    target, weight : ndarray of shape (1 or n_steps, rows, lanes)
         What `load_targets` fills.
     gradient : ndarray of shape (n_parameters,)
         To which running `program` adds; it returns the loss.
     """
 
-    def __init__(self, network, packed, n_steps, n_targets, loss, levels):
-        super().__init__(network, packed, n_steps, training=True)
-        lanes = packed.lanes
-        self.target = aligned_zeros((1, n_targets, lanes.n_samples), lanes.dtype)
+    def __init__(
+        self, network, packed, n_steps, n_targets, loss, levels, input_gradient=False
+    ):
+        super().__init__(network, packed, n_steps, True, input_gradient)
+        lanes, steps = packed.lanes, len(self.raw)
+        self.target = aligned_zeros((steps, n_targets, lanes.n_samples), lanes.dtype)
         # float64: tiny and huge weights are fine, only their ratios matter
-        self.weight = np.zeros((1, 1, lanes.n_samples))
+        self.weight = np.zeros((steps, 1, lanes.n_samples))
         self.gradient = aligned_zeros((network.layout.size,), lanes.dtype)
-        d_raw = by_lane(self._stack[-1][3].d_output)
-        self._calls.add(loss, self.raw, d_raw, self.target, self.weight, levels)
-        gradients = network.parameters_of_layers(self.gradient)
-        for (layer, weights, x, buffers, d_x), gradient in zip(
-            reversed(self._stack), reversed(gradients), strict=True
-        ):
-            layer.backward(self._calls, weights, x, buffers, gradient, d_x, self.shard)
+        self._calls = Recording()
+        for place in self.stack:  # parameters that may have changed
+            if place.layer.learn_initial_state:
+                place.layer.reset(self._calls, place.packed, place.buffers)
+        self._record_forward(self._calls)
+        self._record_backward(self._calls, network, loss, levels)
         self.program = self._calls.program()
+
+    def _record_backward(self, calls, network, loss, levels):
+        d_raw = by_lane(self.stack[-1].buffers.d_output)
+        calls.add(
+            loss,
+            self.raw,
+            d_raw,
+            self.target,
+            self.weight,
+            levels,
+            self.predicted.n_steps,
+        )
+        gradients = network.parameters_of_layers(self.gradient)
+        for place, gradient in zip(
+            reversed(self.stack), reversed(gradients), strict=True
+        ):
+            place.layer.backward(
+                calls,
+                place.packed,
+                place.x,
+                place.buffers,
+                gradient,
+                place.d_x,
+                place.shard,
+            )
 
 
 @kernel
@@ -293,10 +359,23 @@ def load(values, starts, lengths, mean, inverse_scale, first, last, x, held, n_s
 
 
 @kernel
-def load_targets(targets, weights, scale, first, last, target, weight):
-    """Bring targets, and weights times `scale`, into the lanes of the samples."""
-    for lane in range(weight.shape[2]):
-        i = first + lane
-        weight[0, 0, lane] = weights[i] * scale if i < last else 0.0
-        for k in range(target.shape[1]):
-            target[0, k, lane] = targets[i, k] if i < last else 0.0
+def load_targets(
+    targets, weights, starts, lengths, scale, first, last, target, weight, n_steps
+):
+    """Bring targets, and weights times `scale`, into the lanes of the samples.
+
+    As in `load`, ``n_steps[1]`` of each sample are left out.
+    """
+    for t in range(n_steps[0]):
+        for lane in range(weight.shape[2]):
+            i = first + lane
+            step = n_steps[1] + t
+            if i < last and step < lengths[i]:
+                at = starts[i] + step
+                weight[t, 0, lane] = weights[at, 0] * scale
+                for k in range(target.shape[1]):
+                    target[t, k, lane] = targets[at, k]
+            else:
+                weight[t, 0, lane] = 0.0
+                for k in range(target.shape[1]):
+                    target[t, k, lane] = 0.0

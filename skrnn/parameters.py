@@ -50,8 +50,8 @@ class ParameterLayout:
         }
 
     def penalized(self, dtype):
-        """Return ones where the penalty applies (weights), zeros elsewhere (biases)."""
+        """Return ones where the penalty applies, to weights, and zeros elsewhere."""
         mask = aligned_zeros((self.size,), dtype)
         for name, where in self.slices.items():
-            mask[where] = not name.endswith("bias")
+            mask[where] = name.endswith("weights")
         return mask

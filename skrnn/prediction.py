@@ -30,14 +30,20 @@ MAX_KEPT_PARAMETERS = 2**20
 def predict_raw(network, parameters, data, mean, inverse_scale, n_threads):
     """Return the raw predictions, of shape (n_samples, n_outputs).
 
-    Sequences of similar length go together through the lanes.
+    A network that predicts at each step gives (n_steps, n_outputs), the steps of one
+    sample after those of the other. Sequences of similar length go together through
+    the lanes.
     """
-    out = np.empty((len(data), network.n_outputs), parameters.dtype)
+    n, first_rows = len(data), np.arange(len(data), dtype=np.int64)
+    if network.per_step:
+        n, first_rows = data.lengths.sum(), data.lengths.cumsum() - data.lengths
+    out = np.empty((n, network.n_outputs), parameters.dtype)
     lanes = prediction_lanes(parameters.dtype, len(data), network.may_overflow)
     order = np.arange(len(data), dtype=np.int64)
     if len(data) > 1 and (data.lengths != data.lengths[0]).any():
         order = np.argsort(-data.lengths, kind="stable")
-    predictor = _predictor(network, lanes, int(data.lengths[order[0]]))
+    longest = int(data.lengths[order[0]])
+    predictor = _predictor(network, lanes, longest)
     predictor.update(parameters)
     step_bytes = data.n_channels * parameters.itemsize
     max_bytes = min(CHUNK_BYTES, CHUNK_FLOPS * step_bytes // network.flops(1))
@@ -55,7 +61,7 @@ def predict_raw(network, parameters, data, mean, inverse_scale, n_threads):
                 workspace,
                 i,
                 samples=samples,
-                rows=rows,
+                rows=first_rows[rows],
                 shards=shards,
                 bounds=bounds,
             ):
@@ -74,6 +80,7 @@ def predict_raw(network, parameters, data, mean, inverse_scale, n_threads):
                     workspace.x,
                     workspace.shard.lengths,
                     workspace.shard.n_steps,
+                    workspace.predicted.n_steps,
                     workspace.raw,
                     rows,
                     out,
@@ -100,11 +107,12 @@ def _predict_shards(
     x,
     held,
     n_steps,
+    n_predicted,
     raw,
     rows,
     out,
 ):
-    """Write the raw predictions of some shards to the rows of `out`."""
+    """Write the raw predictions of some shards to `out`, from each sample's row on."""
     for s in range(first, last):
         begin, end = shards[s], shards[s + 1]
         longest = 0
@@ -128,10 +136,12 @@ def _predict_shards(
                 n_steps,
             )
             replay(program)
+            for i in range(begin, end):
+                # a later piece overwrites the only prediction of those it goes on with
+                for t in range(min(n_predicted[0], held[i - begin])):
+                    for k in range(out.shape[1]):
+                        out[rows[i] + n_predicted[1] + t, k] = raw[t, k, i - begin]
             n_steps[1] += n_steps[0]
-        for i in range(begin, end):
-            for k in range(out.shape[1]):
-                out[rows[i], k] = raw[0, k, i - begin]
 
 
 class _Predictor:
@@ -172,7 +182,8 @@ _kept: dict = {}
 
 def _predictor(network, lanes, longest):
     """Return one for sequences of at most so many steps, kept or new."""
-    n_steps = min(longest, CHUNK_STEPS)
+    # states that look ahead cannot be carried from piece to piece
+    n_steps = min(longest, CHUNK_STEPS) if network.is_causal else longest
     predictor = _kept.pop((network, lanes), None)
     if predictor is None or predictor.n_steps < n_steps:
         return _Predictor(network, lanes, n_steps)

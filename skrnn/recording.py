@@ -19,8 +19,9 @@ from numba.core import cgutils, types
 from skrnn._jit import kernel
 from skrnn.simd import compiled_as, integer
 
-# Words that are passed at each call, at least those that the kernel has.
-MAX_WORDS = 96
+# Words that are passed at each call, at least those that the kernel has: so many, or
+# for all calls of a recording more if one of its kernels has more.
+WORDS, MAX_WORDS = 96, 192
 
 # By its number each recording whose calls are Python functions: without the JIT.
 _INTERPRETED: WeakValueDictionary = WeakValueDictionary()
@@ -45,13 +46,20 @@ def _words_of(argument, name):
         address = argument.__array_interface__["data"][0]
         sizes = (argument.size, argument.itemsize, address)
         return (*memory_and_parent, *sizes, *argument.shape, *argument.strides)
+    if argument is None:
+        return (0,)
+    if isinstance(argument, tuple):
+        return [word for part in argument for word in _words_of(part, name)]
     if not isinstance(argument, int | np.int64) or isinstance(argument, bool):
         raise TypeError(f"{name} must get arrays and integers, got {argument!r}.")
     return (int(argument),)
 
 
 class Recording:
-    """Kernels with the arguments of their calls: arrays and integers."""
+    """Kernels with the arguments of their calls.
+
+    These are arrays, integers, None, and tuples of them.
+    """
 
     def __init__(self):
         self._calls = []  # keeps what is recorded alive
@@ -73,7 +81,9 @@ class Recording:
         if numba.config.DISABLE_JIT:
             _INTERPRETED[id(self)] = self
             return np.array([[id(self)]])
-        program = np.zeros((len(self._calls), 1 + MAX_WORDS), np.int64)
+        n_words = max(map(len, words), default=0)
+        n_passed = WORDS if n_words <= WORDS else MAX_WORDS
+        program = np.zeros((len(self._calls), 1 + n_passed), np.int64)
         for row, (function, arguments), passed in zip(
             program, self._calls, words, strict=True
         ):
@@ -125,17 +135,31 @@ def _control_register(builder, action, place):
     builder.call(function, [builder.bitcast(place, POINTER)])
 
 
+def _following(builder, first, n):
+    return [builder.add(first, integer(i)) for i in range(n)]
+
+
+def _call(builder, address, words, result, exception):
+    """Emit a call by numba's convention; return its status.
+
+    That is a place for the result, one for an exception, and the arguments; whoever is
+    called ignores the words beyond its own.
+    """
+    convention = ir.FunctionType(
+        ir.IntType(32), [POINTER, POINTER] + [word.type for word in words]
+    )
+    function = builder.inttoptr(address, convention.as_pointer())
+    builder.store(ir.Constant(result.type.pointee, 0.0), result)
+    places = [builder.bitcast(place, POINTER) for place in (result, exception)]
+    return builder.call(function, [*places, *words])
+
+
 @compiled_as(replay)
 def _replay(typingctx, program):
     def codegen(context, builder, sig, args):
         struct = context.make_array(sig.args[0])(context, builder, args[0])
         n_calls = builder.extract_value(struct.shape, 0)
-        # numba's convention: a place for the result, one for an exception, and the
-        # arguments; whoever is called ignores the words beyond its own
-        word, number = ir.IntType(64), ir.DoubleType()
-        convention = ir.FunctionType(
-            ir.IntType(32), [POINTER, POINTER] + [word] * MAX_WORDS
-        )
+        number = ir.DoubleType()
         result = cgutils.alloca_once(builder, number)
         exception = cgutils.alloca_once_value(builder, ir.Constant(POINTER, None))
         total = cgutils.alloca_once_value(builder, ir.Constant(number, 0.0))
@@ -147,21 +171,22 @@ def _replay(typingctx, program):
             flags = ir.Constant(ir.IntType(32), FLUSH_TO_ZERO)
             builder.store(builder.or_(builder.load(before), flags), during)
             _control_register(builder, "ldmxcsr", during)
-        with cgutils.for_range(builder, n_calls) as loop:
-            first = builder.mul(loop.index, integer(1 + MAX_WORDS))
-            words = [
-                builder.load(builder.gep(struct.data, [builder.add(first, integer(i))]))
-                for i in range(1 + MAX_WORDS)
-            ]
-            function = builder.inttoptr(words[0], convention.as_pointer())
-            builder.store(ir.Constant(number, 0.0), result)
-            places = [builder.bitcast(p, POINTER) for p in (result, exception)]
-            status = builder.call(function, [*places, *words[1:]])
-            failed = builder.icmp_signed("!=", status, ir.Constant(ir.IntType(32), 0))
-            nan = ir.Constant(number, math.nan)
-            returned = builder.select(failed, nan, builder.load(result))
-            updated = builder.fadd(builder.load(total), returned)
-            builder.store(updated, total)
+        row_size = builder.extract_value(struct.shape, 1)
+        wide = builder.icmp_signed(">", row_size, integer(1 + WORDS))
+        with builder.if_else(wide, likely=False) as (then, otherwise):
+            for branch, n_words in ((then, MAX_WORDS), (otherwise, WORDS)):
+                with branch, cgutils.for_range(builder, n_calls) as loop:
+                    first = builder.mul(loop.index, integer(1 + n_words))
+                    address, *words = (
+                        builder.load(builder.gep(struct.data, [place]))
+                        for place in _following(builder, first, 1 + n_words)
+                    )
+                    status = _call(builder, address, words, result, exception)
+                    failed = builder.icmp_signed("!=", status, status.type(0))
+                    nan = ir.Constant(number, math.nan)
+                    returned = builder.select(failed, nan, builder.load(result))
+                    updated = builder.fadd(builder.load(total), returned)
+                    builder.store(updated, total)
         if has_control:
             _control_register(builder, "ldmxcsr", before)
         return builder.load(total)

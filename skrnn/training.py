@@ -49,16 +49,19 @@ class TrainingSet:
     data : PaddedData or Sequences
     rows : ndarray of shape (n_rows,)
         The samples that take part, each once.
-    targets : ndarray of shape (n_samples, n_targets)
-    weights : ndarray of float64 of shape (n_samples,)
+    targets, weights : PaddedData or Sequences
+        Of each sample, or of each of its steps: `n_targets` channels, and one.
+    sample_weights : ndarray of float64 of shape (n_samples,)
+        The sum of the weights of each sample.
     mean, inverse_scale : ndarray of shape (n_channels,)
         How channels are standardized.
     """
 
     data: object
     rows: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
+    targets: object
+    weights: object
+    sample_weights: np.ndarray
     mean: np.ndarray
     inverse_scale: np.ndarray
 
@@ -114,7 +117,7 @@ class Trainer:
         lengths = training_set.data.lengths[training_set.rows]
         self._longest = int(lengths.max())
         flops = 3 * network.flops(int(batch_size * lengths.mean()))
-        self._lanes = training_lanes(dtype, batch_size, flops, network.has_even_layers)
+        self._lanes = training_lanes(dtype, batch_size, flops, network.takes_pairs)
         self._packed = PackedParameters(network, parameters, self._lanes, training=True)
         n_shards = -(-batch_size // self._lanes.n_samples)
         n_slots = min(n_shards, MAX_SLOTS)
@@ -122,6 +125,8 @@ class Trainer:
         # what the recorded update reads and writes beside the slots
         self._n_slots = np.array([n_slots], dtype=np.int64)
         self._limits = np.array([0.0, max_grad_norm])
+        # of the epoch's random numbers, and of the first shard at hand
+        self._noise_key = np.zeros(2, np.int64)
         self._found = np.zeros(2)
         self._calls = self._record_update()
         self._update = self._calls.program()
@@ -147,7 +152,7 @@ class Trainer:
 
     def threads(self):
         """Return the `Threads` for epochs."""
-        n_targets = self.training_set.targets.shape[1]
+        n_targets = self.training_set.targets.n_channels
 
         def make_workspace():
             return TrainingWorkspace(
@@ -161,20 +166,22 @@ class Trainer:
 
         return Threads(self.n_threads, make_workspace)
 
-    def epoch(self, threads, random_state, n_samples_seen):
-        """Pass once over the rows, shuffled by `random_state`; return the mean loss.
+    def epoch(self, threads, random_state, shuffle, n_samples_seen):
+        """Pass once over the rows, with `shuffle` in a new order; return the mean loss.
 
         Raises `Divergence` when a loss or gradient is not finite.
         """
         training_set = self.training_set
-        lengths, weights = training_set.data.lengths, training_set.weights
+        lengths, weights = training_set.data.lengths, training_set.sample_weights
         batches = draw_batches(
             training_set.rows,
             lengths,
             self.batch_size,
             self._lanes.n_samples,
-            random_state,
+            random_state if shuffle else None,
         )
+        if self.network.is_noisy:
+            self._noise_key[0] = random_state.randint(2**31)
         steps, weight_sums = batches.sums(lengths), batches.sums(weights)
         sizes = np.diff(batches.shards[batches.batches])
         seen = n_samples_seen + np.cumsum(sizes) - sizes
@@ -189,6 +196,7 @@ class Trainer:
         self._packed.refresh()
         for piece in blocks_of(steps, 1, max_steps):
             part = batches.part(piece.start, piece.stop)
+            self._noise_key[1] = batches.batches[piece.start]
             part_rates = np.array(rates[piece])
             self._train_on(threads, part, part_rates, weight_sums[piece], losses[piece])
         # the last update may have overflowed, or left moments that stop all others
@@ -217,7 +225,7 @@ class Trainer:
     def _on_one_thread(self, threads, samples, batches, rates, weight_sums, losses):
         """Do it all in one call."""
         _train_on_batches(
-            *_arguments(threads.workspace, samples, self.training_set),
+            *self._arguments(threads.workspace, samples),
             batches.shards,
             batches.batches,
             self._slots,
@@ -245,7 +253,7 @@ class Trainer:
 
             def train(workspace, s, bounds=bounds, weight_sum=weight_sum):
                 return _train_on_shards(
-                    *_arguments(workspace, samples, self.training_set),
+                    *self._arguments(workspace, samples),
                     batches.shards,
                     bounds[s],
                     bounds[s + 1],
@@ -262,25 +270,29 @@ class Trainer:
             if not math.isfinite(losses[b]):
                 return
 
-
-def _arguments(workspace, samples, training_set):
-    """Return what `_train_on_shards` needs of a workspace and of samples."""
-    return (
-        workspace.program,
-        samples.values,
-        samples.starts,
-        samples.lengths,
-        samples.targets,
-        samples.weights,
-        training_set.mean,
-        training_set.inverse_scale,
-        workspace.x,
-        workspace.shard.lengths,
-        workspace.shard.n_steps,
-        workspace.target,
-        workspace.weight,
-        workspace.gradient,
-    )
+    def _arguments(self, workspace, samples):
+        """Return what `_train_on_shards` needs of a workspace and of samples."""
+        return (
+            workspace.program,
+            samples.values,
+            samples.starts,
+            samples.lengths,
+            samples.targets,
+            samples.weights,
+            samples.target_starts,
+            samples.target_lengths,
+            self.training_set.mean,
+            self.training_set.inverse_scale,
+            workspace.x,
+            workspace.shard.lengths,
+            workspace.shard.n_steps,
+            workspace.predicted.n_steps,
+            workspace.shard.noise,
+            self._noise_key,
+            workspace.target,
+            workspace.weight,
+            workspace.gradient,
+        )
 
 
 @kernel
@@ -291,11 +303,16 @@ def _train_on_shards(
     lengths,
     targets,
     weights,
+    target_starts,
+    target_lengths,
     mean,
     inverse_scale,
     x,
     held,
     n_steps,
+    n_target_steps,
+    noise,
+    noise_key,
     target,
     weight,
     gradient,
@@ -312,7 +329,19 @@ def _train_on_shards(
     for s in range(first, last):
         begin, end = shards[s], shards[s + 1]
         load(values, starts, lengths, mean, inverse_scale, begin, end, x, held, n_steps)
-        load_targets(targets, weights, scale, begin, end, target, weight)
+        load_targets(
+            targets,
+            weights,
+            target_starts,
+            target_lengths,
+            scale,
+            begin,
+            end,
+            target,
+            weight,
+            n_target_steps,
+        )
+        noise[0], noise[1] = noise_key[0], noise_key[1] + s
         loss += replay(program)
     for i in range(len(gradient)):
         slot[i] = gradient[i]
@@ -327,11 +356,16 @@ def _train_on_batches(
     lengths,
     targets,
     weights,
+    target_starts,
+    target_lengths,
     mean,
     inverse_scale,
     x,
     held,
     n_steps,
+    n_target_steps,
+    noise,
+    noise_key,
     target,
     weight,
     gradient,
@@ -361,11 +395,16 @@ def _train_on_batches(
                 lengths,
                 targets,
                 weights,
+                target_starts,
+                target_lengths,
                 mean,
                 inverse_scale,
                 x,
                 held,
                 n_steps,
+                n_target_steps,
+                noise,
+                noise_key,
                 target,
                 weight,
                 gradient,

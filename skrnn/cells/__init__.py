@@ -2,25 +2,33 @@
 
 A cell is two jitted functions that see a shard of sequences:
 
-``forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation)``
+``forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation, norm,
+dropped)``
     reads the inputs ``x[t]`` and the states ``hidden[0]`` and ``state[0]``, and writes
     ``hidden[t + 1]``, ``state[t + 1]`` and what its backward pass needs into `gates`.
     Where `gates` has a single step there will be no backward pass.
-``backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activation)``
-    reads the gradient ``d_hidden[t]`` with respect to ``hidden[t + 1]``, adds to it
-    what comes back through time, and writes the gradient with respect to
-    the pre-activations into `gates`. `carry` is scratch of one step.
+``backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, begin, activation,
+norm, dropped)``
+    reads the gradient ``d_hidden[t + 1]`` with respect to ``hidden[t + 1]``, adds to
+    ``d_hidden[t]`` what comes back through time, from step `begin` on, and writes the
+    gradient with respect to the pre-activations into `gates`. `carry` is scratch of one
+    step, and ends as the gradient with respect to ``state[0]``.
 
 The weights ``w`` (inputs), ``v`` (recurrent), ``v_t`` (recurrent, transposed) and the
 `bias` are packed for the products, and the rest are buffers of SIMD values.
 ``n_steps[0]`` is the number of steps, and ``n_x`` and ``n_h`` count the rows of an
-input and of a state. The layer does everything else.
+input and of a state. `norm` and `dropped` go to the functions of `skrnn.cells._around`,
+by which a cell leaves its gates to be normalized, and its recurrent connections to be
+dropped. The layer does everything else.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from skrnn.cells import elman, gru, lstm
+from skrnn.cells import elman, gru, lstm, mingru
+from skrnn.cells._around import Dropped, Norm
+
+__all__ = ["CELLS", "Cell", "Dropped", "Norm"]
 
 
 @dataclass(frozen=True)
@@ -71,5 +79,13 @@ CELLS = {
         input_blocks=(1, 4),
         recurrent_blocks=(0, 3),
         products=(0, 1, 3),
+    ),
+    "mingru": Cell(
+        forward=mingru.forward,
+        backward=mingru.backward,
+        n_blocks=2,
+        input_blocks=(0, 2),
+        recurrent_blocks=(0, 0),
+        initial_bias={0: -1.0},  # change slowly at first
     ),
 }

@@ -10,20 +10,24 @@ Rows of the gates: a, r, z, n; columns of V: a, r, z; columns of W: r, z, n.
 
 from skrnn._jit import ZERO, kernel
 from skrnn.activations import sigmoid, tanh
-from skrnn.products import accumulate, affine
+from skrnn.cells._around import denormalize, fed, feed, normalize, through_time
+from skrnn.products import affine
 from skrnn.simd import get, put
 
 
 @kernel
-def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
+def forward(
+    w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation, norm, dropped
+):
     """Fill ``hidden[1:]`` and `gates` (or reuse its only step)."""
-    kept = gates.shape[0] - 1
+    kept, h = gates.shape[0] - 1, fed(hidden, dropped)
     a, r, z, n, end = ZERO, n_h, 2 * n_h, 3 * n_h, 4 * n_h
     for t in range(n_steps[0]):
         g = min(t, kept)
-        affine(a, r, r, gates, g, bias, w, x, t, ZERO, v, hidden, t, n_h)
-        affine(r, n, r, gates, g, bias, w, x, t, n_x, v, hidden, t, n_h)
-        affine(n, end, r, gates, g, bias, w, x, t, n_x, v, hidden, t, ZERO)
+        affine(a, r, r, gates, g, bias, w, x, t, ZERO, v, h, t, n_h)
+        affine(r, n, r, gates, g, bias, w, x, t, n_x, v, h, t, n_h)
+        affine(n, end, r, gates, g, bias, w, x, t, n_x, v, h, t, ZERO)
+        normalize(norm, t, g)
         for k in range(n_h):
             reset = sigmoid(get(gates, g, r + k))
             update = sigmoid(get(gates, g, z + k))
@@ -32,10 +36,24 @@ def forward(w, v, bias, x, gates, hidden, state, n_steps, n_x, n_h, activation):
             put(gates, g, z + k, update)
             put(gates, g, n + k, new)
             put(hidden, t + 1, k, update * (get(hidden, t, k) - new) + new)
+        feed(hidden, dropped, t + 1, n_h)
 
 
 @kernel
-def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activation):
+def backward(
+    v_t,
+    gates,
+    hidden,
+    state,
+    d_hidden,
+    carry,
+    n_steps,
+    n_h,
+    begin,
+    activation,
+    norm,
+    dropped,
+):
     """Replace `gates` by the gradient of their pre-activations."""
     a, r, z, n = 0, n_h, 2 * n_h, 3 * n_h
     for t in range(n_steps[0] - 1, -1, -1):
@@ -43,7 +61,7 @@ def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activatio
             reset = get(gates, t, r + k)
             update = get(gates, t, z + k)
             new = get(gates, t, n + k)
-            dh = get(d_hidden, t, k)
+            dh = get(d_hidden, t + 1, k)
             dn = dh * (1.0 - update) * (1.0 - new * new)
             dz = dh * (get(hidden, t, k) - new) * update * (1.0 - update)
             dr = dn * get(gates, t, a + k) * reset * (1.0 - reset)
@@ -51,7 +69,8 @@ def backward(v_t, gates, hidden, state, d_hidden, carry, n_steps, n_h, activatio
             put(gates, t, r + k, dr)
             put(gates, t, z + k, dz)
             put(gates, t, n + k, dn)
-            if t > 0:
-                put(d_hidden, t - 1, k, get(d_hidden, t - 1, k) + dh * update)
-        if t > 0:
-            accumulate(n_h, d_hidden, t - 1, v_t, gates, t, ZERO, 3 * n_h)
+            if t >= begin:
+                put(d_hidden, t, k, get(d_hidden, t, k) + dh * update)
+        denormalize(norm, t)
+        if t >= begin:
+            through_time(n_h, d_hidden, t, v_t, gates, ZERO, 3 * n_h, dropped)

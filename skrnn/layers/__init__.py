@@ -1,8 +1,28 @@
-"""The layers of the network, one in each file."""
+"""The layers of the network, one kind in each file."""
 
-from skrnn.layers._base import Shard
+from skrnn.layers._base import ONE_STEP, Buffers, Layer, Shard
+from skrnn.layers.bidirectional import Bidirectional
 from skrnn.layers.dense import Dense
-from skrnn.layers.pooling import LastStep
+from skrnn.layers.embedding import Embedding
+from skrnn.layers.noise import Dropout, GaussianNoise
+from skrnn.layers.pooling import Attention, LastStep, Max, Mean
 from skrnn.layers.recurrent import RecurrentLayer
+from skrnn.layers.residual import Residual
 
-__all__ = ["Dense", "LastStep", "RecurrentLayer", "Shard"]
+__all__ = [
+    "ONE_STEP",
+    "Attention",
+    "Bidirectional",
+    "Buffers",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "GaussianNoise",
+    "LastStep",
+    "Layer",
+    "Max",
+    "Mean",
+    "RecurrentLayer",
+    "Residual",
+    "Shard",
+]

@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skrnn._jit import kernel
+
+# For calls that take the number of steps where there is one only.
+ONE_STEP = np.array([1, 0, 0], np.int64)
+
 
 @dataclass
 class Shard:
@@ -13,19 +18,22 @@ class Shard:
     buffers hold ``n_steps[0]`` steps: as many as the largest of the lengths, or fewer
     in a prediction that goes through the steps by pieces; ``n_steps[1]`` came before
     them. ``n_steps[2]`` is the number of sequences, which are in the first lanes.
+    `noise` is the key of the shard's random numbers: two integers.
     """
 
     lengths: np.ndarray
     n_steps: np.ndarray
+    noise: np.ndarray
 
 
 class Buffers:
     """Arrays of one layer for one shard: `output`, `d_output` and its own scratch.
 
-    Without training there is no `d_output`.
+    Without training there is no `d_output`, and without recurrent dropout no `dropped`.
     """
 
     d_output = None
+    dropped = None
 
     def __init__(self, **arrays):
         self.__dict__.update(arrays)
@@ -37,10 +45,17 @@ class Layer:
     `lanes` says how buffers are laid out, see `skrnn.lanes`. What works on buffers is
     recorded in `calls`, a `Recording`: `x` is the output buffer of the layer below and
     `d_x` its ``d_output``, which `backward` overwrites, and `packed` is what `pack`
-    returned. `may_overflow` says whether its states may be infinite.
+    returned. `may_overflow` says whether its states may be infinite, `takes_pairs`
+    whether a row of its buffers may hold two units of a sequence, `is_causal` whether
+    no output depends on later steps, `learn_initial_state` whether `reset` hangs on a
+    parameter, and `pools` whether there is a single step above.
     """
 
     may_overflow = False
+    takes_pairs = True
+    is_causal = True
+    learn_initial_state = False
+    pools = False
 
     def parameter_shapes(self):
         """Return a dict of the names and shapes of the parameters."""
@@ -64,12 +79,26 @@ class Layer:
         """Fill ``buffers.output``."""
         raise NotImplementedError
 
-    def reset(self, calls, buffers):
-        """Set the initial state to zero."""
+    def reset(self, calls, packed, buffers):
+        """Begin with the initial state."""
 
     def carry(self, calls, buffers, shard):
         """Make the last state the initial one of further steps."""
 
+    def states(self, buffers):
+        """Return what is carried from step to step, by lane: the first step of each."""
+        return []
+
     def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
         """Add to `gradients`; fill `d_x` unless it is None."""
         raise NotImplementedError
+
+
+@kernel
+def add_over_lanes(target, rows):
+    """Add the sum of each row over its lanes."""
+    for k in range(len(target)):
+        total = 0.0
+        for lane in range(rows.shape[1]):
+            total += rows[k, lane]
+        target[k] += total

@@ -7,6 +7,7 @@ import numba
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skrnn.architecture import NO_NOISE, Architecture
 from skrnn.lanes import FewSamplesInLanes, SamplesInLanes, UnitsInLanes
 from skrnn.network import (
     Network,
@@ -48,8 +49,19 @@ def make_parameters(network, rng, dtype=np.float64, scale=0.4):
     return parameters
 
 
-def make_network(cell="rnn", activation="tanh", n_inputs=2, sizes=(3,), n_outputs=1):
-    return Network(cell, activation, n_inputs, sizes, n_outputs)
+def make_network(
+    cell="rnn",
+    activation="tanh",
+    n_inputs=2,
+    sizes=(3,),
+    n_outputs=1,
+    noise=NO_NOISE,
+    **more,
+):
+    architecture = Architecture(
+        cell, activation, n_inputs, tuple(sizes), n_outputs, **more
+    )
+    return Network(architecture, noise)
 
 
 class TrainingRun:
@@ -59,28 +71,44 @@ class TrainingRun:
     """
 
     def __init__(
-        self, network, parameters, n_steps, n_targets, loss, levels=(), n_registers=1
+        self,
+        network,
+        parameters,
+        n_steps,
+        n_targets,
+        loss,
+        levels=(),
+        n_registers=1,
+        input_gradient=False,
     ):
         self.dtype = parameters.dtype
         if n_registers == "pairs":
             self.lanes = FewSamplesInLanes(self.dtype)
         else:
             self.lanes = SamplesInLanes(self.dtype, n_registers)
-        self.n_outputs = network.n_outputs
+        self.network = network
         self.packed = PackedParameters(network, parameters, self.lanes, training=True)
-        levels = np.asarray(levels, self.dtype)
+        levels = np.asarray(levels if len(levels) else [0.0], self.dtype)
         self.workspace = TrainingWorkspace(
-            network, self.packed, n_steps, n_targets, loss, levels
+            network, self.packed, n_steps, n_targets, loss, levels, input_gradient
         )
 
     def __call__(self, sequences, targets, weights=None):
-        """Return raw predictions, the sum of the losses and its gradient."""
+        """Return raw predictions, the sum of the losses and its gradient.
+
+        Targets and weights are those of samples, or of all their steps.
+        """
         data, work = Ragged(sequences, self.dtype), self.workspace
-        n, zeros = len(data), np.zeros(data.n_channels, self.dtype)
-        weights = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+        zeros = np.zeros(data.n_channels, self.dtype)
+        starts, lengths = data.lengths.cumsum() - data.lengths, data.lengths
+        n = len(data)
+        if not self.network.per_step:
+            starts, lengths = np.arange(n), np.ones(n, np.int64)
+        weights = np.ones(len(targets)) if weights is None else weights
+        weights = np.asarray(weights, np.float64)[:, None]
         targets = np.asarray(targets, self.dtype)
-        samples = Samples.take(data, np.arange(n), self.dtype, targets, weights)
-        raw = np.empty((n, self.n_outputs), self.dtype)
+        samples = Samples.take(data, np.arange(n), self.dtype)
+        raw = np.empty((len(targets), self.network.n_outputs), self.dtype)
         self.packed.refresh()
         work.gradient[:] = 0.0
         value = 0.0
@@ -98,9 +126,23 @@ class TrainingRun:
                 work.shard.lengths,
                 work.shard.n_steps,
             )
-            load_targets(targets, weights, 1.0, first, last, work.target, work.weight)
+            load_targets(
+                targets,
+                weights,
+                starts,
+                lengths,
+                1.0,
+                first,
+                last,
+                work.target,
+                work.weight,
+                work.predicted.n_steps,
+            )
+            work.shard.noise[:] = 7, first
             value += run(work.program)
-            raw[first:last] = work.raw[0, :, : last - first].T
+            for i in range(first, last):
+                steps = slice(starts[i], starts[i] + lengths[i])
+                raw[steps] = work.raw[: lengths[i], :, i - first]
         return raw, value, work.gradient.copy()
 
 

@@ -1,0 +1,72 @@
+"""What a network is made of, in numbers and strings, and what disturbs it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The stack of layers, from the inputs to the raw predictions.
+
+    Attributes
+    ----------
+    cell : str
+        A key of `skrnn.cells.CELLS`.
+    activation : str
+        A key of `skrnn.activations.ACTIVATIONS`; cells with their own ignore it.
+    n_inputs : int
+        Channels of a sequence.
+    hidden_layer_sizes : tuple of int
+        Units of each recurrent layer, from the input up.
+    n_outputs : int
+        Raw predictions of a sample, or of a step.
+    bidirectional : bool
+        Whether each recurrent layer reads both ways, with so many units each way.
+    residual : bool
+        Whether recurrent layers but the first add their input to their output.
+    layer_norm : bool
+        Whether the gates of the cells are normalized.
+    learn_initial_state : bool
+    pooling : str or None
+        A key of `skrnn.stack.POOLINGS`; None means a prediction for each step.
+    dense_layer_sizes : tuple of int
+        Units of the hidden dense layers below the output.
+    n_tokens : tuple of (int, int)
+        Of each channel of tokens its place and the size of its vocabulary.
+    embedding_dim : int
+        Numbers that stand for a token.
+    """
+
+    cell: str
+    activation: str
+    n_inputs: int
+    hidden_layer_sizes: tuple[int, ...]
+    n_outputs: int
+    bidirectional: bool = False
+    residual: bool = False
+    layer_norm: bool = False
+    learn_initial_state: bool = False
+    pooling: str | None = "last"
+    dense_layer_sizes: tuple[int, ...] = ()
+    n_tokens: tuple[tuple[int, int], ...] = ()
+    embedding_dim: int = 0
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What disturbs a network while it is trained, and never when it predicts.
+
+    Attributes
+    ----------
+    inputs : float
+        Standard deviation of what is added to the inputs.
+    input_dropout, dropout, recurrent_dropout : float
+        Shares of inputs, outputs of layers and recurrent connections that are dropped.
+    """
+
+    inputs: float = 0.0
+    input_dropout: float = 0.0
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+
+
+NO_NOISE = Noise()

@@ -1,0 +1,86 @@
+"""From an architecture to the layers of a network, in their order."""
+
+from skrnn.activations import ACTIVATIONS
+from skrnn.cells import CELLS
+from skrnn.layers import (
+    Attention,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    GaussianNoise,
+    LastStep,
+    Max,
+    Mean,
+    RecurrentLayer,
+    Residual,
+)
+
+POOLINGS = {"last": LastStep, "mean": Mean, "max": Max, "attention": Attention}
+
+
+class _Stack:
+    """Layers by name, and how many outputs the last of them has."""
+
+    def __init__(self, n_inputs):
+        self.layers = {}
+        self.size = n_inputs
+
+    def add(self, name, layer):
+        self.layers[name] = layer
+        self.size = layer.n_outputs
+
+    def add_noise(self, name, kind, strength):
+        if strength:
+            stream = len(self.layers)  # the noise of no two layers is the same
+            self.add(name, kind(self.size, strength, stream))
+
+
+def build_layers(architecture, noise):
+    """Return the layers by name, from the inputs to the raw predictions.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    noise : Noise
+        Of which nothing is left where all of it is zero.
+    """
+    stack = _Stack(architecture.n_inputs)
+    if architecture.n_tokens:
+        embedding = Embedding(
+            stack.size, architecture.n_tokens, architecture.embedding_dim
+        )
+        stack.add("embedding", embedding)
+    stack.add_noise("input_noise", GaussianNoise, noise.inputs)
+    stack.add_noise("input_dropout", Dropout, noise.input_dropout)
+    for i, n_units in enumerate(architecture.hidden_layer_sizes):
+        layer = _recurrent(architecture, noise, stack, n_units)
+        if architecture.residual and i > 0:
+            layer = Residual(layer)
+        stack.add(f"layers.{i}", layer)
+        stack.add_noise(f"dropout.{i}", Dropout, noise.dropout)
+    if architecture.pooling is not None:
+        stack.add("pooling", POOLINGS[architecture.pooling](stack.size))
+    for i, n_units in enumerate(architecture.dense_layer_sizes):
+        stack.add(f"dense_layers.{i}", Dense(stack.size, n_units, hidden=True))
+        stack.add_noise(f"dense_dropout.{i}", Dropout, noise.dropout)
+    stack.add("output", Dense(stack.size, architecture.n_outputs))
+    return stack.layers
+
+
+def _recurrent(architecture, noise, stack, n_units):
+    """Return the next recurrent layer, one way or both ways."""
+    ways = [
+        RecurrentLayer(
+            CELLS[architecture.cell],
+            ACTIVATIONS[architecture.activation],
+            stack.size,
+            n_units,
+            layer_norm=architecture.layer_norm,
+            learn_initial_state=architecture.learn_initial_state,
+            recurrent_dropout=noise.recurrent_dropout,
+            stream=1000 * (1 + way) + len(stack.layers),
+        )
+        for way in range(1 + architecture.bidirectional)
+    ]
+    return Bidirectional(*ways) if architecture.bidirectional else ways[0]
