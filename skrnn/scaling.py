@@ -300,8 +300,8 @@ class SequenceScaler(
         if sample_weight is not None:
             sample_weight = check_weights(sample_weight, len(data))
         total, mean, std = _data_moments(data, sample_weight)
-        if sample_weight is None:
-            total = int(total)
+        if sample_weight is None and np.ndim(total) == 0:
+            total = int(total)  # otherwise NaN got in, by assume_finite
         if not reset:
             total, mean, std = _merge(
                 (self.n_steps_seen_, self.mean_, self._std), (total, mean, std)

@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import config_context
 
+from skrnn import RNNRegressor, _base
 from skrnn.blocks import row_blocks
 from skrnn.canonical import canonical_rows
-from skrnn.scaling import channel_statistics
+from skrnn.scaling import SequenceScaler, channel_statistics
 from skrnn.sequences import (
     Beside,
     Differences,
@@ -187,10 +189,11 @@ def test_filled(missing, lengths, n_channels, dtype, seed):
 def test_beside(lengths, n_channels, dtype, seed):
     left = make_samples(lengths, n_channels, dtype, seed=seed)
     right = make_samples(lengths, 1, np.float32, seed=seed + 1)
-    expected = [np.hstack(pair) for pair in zip(left, right, strict=True)]
-    for data in forms(left):
-        for other in forms(right):
-            assert_holds(Beside(data, other), expected)
+    for first, second in ((left, right), (right, left)):
+        expected = [np.hstack(pair) for pair in zip(first, second, strict=True)]
+        for data in forms(first):
+            for other in forms(second):
+                assert_holds(Beside(data, other), expected)
 
 
 def test_beside_needs_the_same_lengths():
@@ -276,6 +279,30 @@ def test_labels_are_those_of_the_samples(derive):
     frame = pd.concat({key: pd.DataFrame(np.ones((3, 2))) for key in "ba"})
     assert list(derive(Sequences.from_long(frame)).index) == ["b", "a"]
     assert derive(PaddedData(np.ones((3, 2, 2)))).index is None
+
+
+@pytest.mark.needs_jit
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_learning_from_them_is_learning_from_their_steps(monkeypatch, shuffle):
+    samples = make_samples(np.arange(70) % 9 + 1, 2, np.float32, missing=0.3)
+    y = np.array([np.nansum(s) for s in samples])
+
+    def derived(data):
+        return Frames(Differences(Filled(Indicator(data), [0.1, 0.2, 0, 0])), 2)
+
+    computed = derived(Sequences(samples))
+    laid_out = Sequences([computed.take([row]) for row in range(70)])
+    model = RNNRegressor(
+        10,
+        max_iter=3,
+        n_iter_no_change=np.inf,
+        early_stopping=True,
+        shuffle=shuffle,
+        random_state=0,
+    )
+    expected = model.fit(laid_out, y).predict(laid_out)
+    monkeypatch.setattr(_base, "check_sequences", lambda *_, **__: computed)
+    np.testing.assert_array_equal(model.fit(None, y).predict(None), expected)
 
 
 class Witness(PaddedData):
@@ -380,3 +407,14 @@ def test_missing_values_do_not_disturb_other_channels_or_huge_values():
     np.testing.assert_allclose(
         channel_statistics(PaddedData(gaps))[1][0] / sizes[0], plain[1][0], rtol=0.05
     )
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_assume_finite_lets_missing_values_into_the_scaler(n_channels):
+    samples = make_samples([5, 3, 6, 4], n_channels, missing=0.4)
+    steps = np.concatenate(samples)
+    with config_context(assume_finite=True):
+        scaler = SequenceScaler().fit(samples[:2]).partial_fit(samples[2:])
+    np.testing.assert_array_equal(scaler.n_steps_seen_, (~np.isnan(steps)).sum(axis=0))
+    np.testing.assert_allclose(scaler.mean_, np.nanmean(steps, axis=0))
+    np.testing.assert_allclose(scaler.scale_, np.nanstd(steps, axis=0))
