@@ -20,6 +20,8 @@ CONSTANT_TOLERANCE = 8 * np.finfo(np.float64).eps
 def channel_statistics(data, sample_weight=None, rows=None):
     """Give the mean and the scale of each channel over all valid steps.
 
+    Missing values, which are NaN, are left out.
+
     Parameters
     ----------
     data : PaddedData or Sequences of n_samples sequences
@@ -33,10 +35,10 @@ def channel_statistics(data, sample_weight=None, rows=None):
     Returns
     -------
     mean : ndarray of shape (n_channels,), dtype float64
-        The weighted mean.
+        The weighted mean, or 0 for a channel without values.
     scale : ndarray of shape (n_channels,), dtype float64
         The weighted standard deviation, or 1 for a channel that is constant but for
-        rounding.
+        rounding, or has no values.
 
     Raises
     ------
@@ -115,14 +117,21 @@ def _block_moments(values, weights):
     Values, which may be overwritten, are centred twice: what the first mean has lost
     to rounding, the second finds. Each column is first brought near 1 by a power of
     two, which costs no bit and lets neither the sum nor a square overflow or vanish.
+
+    Where values are NaN, the total weight is that of each column's other values.
     """
     columns = np.ascontiguousarray(values.T, dtype=np.float64)
-    peak = np.maximum(columns.max(axis=1), -columns.min(axis=1))
+    peak = _peak(columns)
+    if np.isnan(peak).any():
+        missing = np.isnan(columns)
+        weights = np.where(missing, 0.0, weights)
+        columns[missing] = 0.0
+        peak = _peak(columns)
     exponent = np.clip(np.frexp(peak)[1], -1000, 1000)
     columns *= np.ldexp(1.0, -exponent)[:, np.newaxis]
 
-    total = weights.sum()
-    shares = weights / total
+    total = weights.sum(axis=-1)
+    shares = weights / _divisor(total)[..., np.newaxis]
     mean = np.zeros(len(columns))
     for _ in range(2):
         shift = (columns * shares).sum(axis=1)
@@ -134,10 +143,20 @@ def _block_moments(values, weights):
     return total, np.ldexp(mean, exponent), np.ldexp(std, exponent)
 
 
+def _peak(columns):
+    """Give the largest absolute value of each column, NaN if it holds that."""
+    return np.maximum(columns.max(axis=1), -columns.min(axis=1))
+
+
+def _divisor(total):
+    """Replace a total weight of 0, which is that of no values, by 1."""
+    return np.where(total > 0, total, 1.0)
+
+
 def _merge(first, second):
     """Give total weight, mean and standard deviation of two sets taken together."""
     total = first[0] + second[0]
-    share_1, share_2 = first[0] / total, second[0] / total
+    share_1, share_2 = first[0] / _divisor(total), second[0] / _divisor(total)
     distance = second[1] - first[1]
     mean = first[1] + distance * share_2
     # The variances and the squared distance add up; hypot squares without overflow.
@@ -281,8 +300,8 @@ class SequenceScaler(
         if sample_weight is not None:
             sample_weight = check_weights(sample_weight, len(data))
         total, mean, std = _data_moments(data, sample_weight)
-        if sample_weight is None:
-            total = int(total)
+        if sample_weight is None and np.ndim(total) == 0:
+            total = int(total)  # otherwise NaN got in, by assume_finite
         if not reset:
             total, mean, std = _merge(
                 (self.n_steps_seen_, self.mean_, self._std), (total, mean, std)

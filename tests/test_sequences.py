@@ -747,6 +747,261 @@ def test_sparse_input_is_refused(form):
         check(getattr(scipy.sparse, form)(np.eye(3)))
 
 
+# Static features ----------------------------------------------------------------
+
+STATIC = np.array([[0.5, 1], [2, 3], [4, 5], [6, 7]])
+
+
+def with_static(samples, static):
+    """Each sample with its static features at every step."""
+    return [
+        np.column_stack([s, np.tile(row, (len(s), 1))]).astype(s.dtype)
+        for s, row in zip(samples, static, strict=True)
+    ]
+
+
+@given(
+    st.lists(st.integers(1, 9), min_size=2, max_size=12),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from([np.float32, np.float64]),
+    st.integers(1, 400),
+)
+def test_static_features_are_channels(lengths, n_channels, n_static, dtype, max_bytes):
+    samples = ragged(lengths, n_channels, dtype)
+    static = np.random.default_rng(1).normal(size=(len(lengths), n_static))
+    X = Sequences(samples, static=static)
+    expected = with_static(samples, static)
+    assert X.dtype == dtype and X.n_channels == n_channels + n_static
+    for data in (X, check(X), Sequences(X.to_list()), pickle.loads(pickle.dumps(X))):
+        assert_samples(data, expected)
+    for block in X.blocks(max_bytes):
+        steps = X.take(block)
+        assert steps.nbytes <= max_bytes or block.stop - block.start == 1
+        np.testing.assert_array_equal(steps, np.concatenate(expected[block]))
+
+
+@pytest.mark.parametrize(
+    ("key", "rows"),
+    [
+        (slice(1, 3), [1, 2]),
+        (slice(None, None, -2), [3, 1]),
+        (slice(0, 0), []),
+        ([2, 0, 2], [2, 0, 2]),
+        ([-1], [3]),
+        ([], []),
+        (np.array([3, 1], dtype=np.uint8), [3, 1]),
+        (np.array([True, False, True, False]), [0, 2]),
+        ([False, True, False, True], [1, 3]),
+        ((slice(2, 4), ...), [2, 3]),
+    ],
+    ids=str,
+)
+def test_subsets_keep_their_static_features(key, rows):
+    samples = ragged([2, 1, 4, 3])
+    X = Sequences(samples, static=STATIC)
+    expected = [with_static(samples, STATIC)[row] for row in rows]
+    subset = X[key]
+    assert subset.values is X.values, "not copied"
+    again = pickle.loads(pickle.dumps(subset))
+    for twin in (subset, again, copy.deepcopy(subset), subset[:]):
+        assert len(twin) == len(expected) and twin.n_channels == 4
+        for samples in (twin, twin.to_list(), np.asarray(twin)):
+            for got, wanted in zip(samples, expected, strict=True):
+                np.testing.assert_array_equal(got, wanted)
+        back = np.arange(len(expected))[::-1]
+        np.testing.assert_array_equal(
+            twin.take(back), np.concatenate([np.empty((0, 4)), *expected[::-1]])
+        )
+
+
+def test_one_sample_has_its_static_features():
+    samples = ragged([2, 1, 4, 3])
+    X = Sequences(samples, static=STATIC)
+    for i in (0, 3, -1, np.int64(2), np.array(1)):
+        sample = X[i]
+        np.testing.assert_array_equal(sample, with_static(samples, STATIC)[i])
+        sample[:] = 0
+        assert X.values.all() and X.static.all(), "a copy"
+
+
+def test_repr_tells_of_static_features():
+    X = Sequences(ragged([2, 5]), static=[1, 2])
+    expected = "Sequences(n_samples=2, n_channels=3, n_static=1, lengths=2..5)"
+    assert repr(X) == expected
+    assert repr(X[:0]) == expected.replace("=2,", "=0,").replace("2..5", "none")
+
+
+def test_a_pickled_subset_keeps_its_own_static_features_only():
+    X = Sequences(ragged([1000] * 1000, 1), static=np.ones((1000, 100)))
+    for subset in (X[3:5], X[[1, 2]]):
+        subset = subset[1:]
+        twin = pickle.loads(pickle.dumps(subset))
+        assert twin.values.shape == (1000, 1) and twin.static.shape == (1, 100)
+        np.testing.assert_array_equal(twin[0], subset[0])
+        assert len(pickle.dumps(subset)) < 10_000
+
+
+def test_static_features_are_copied_and_take_the_dtype_of_the_sequences():
+    static = np.ones((2, 1))
+    X = Sequences(ragged([2, 3], dtype=np.float32), static=static)
+    assert X.static.dtype == X.dtype == X[0].dtype == X.take([0]).dtype == np.float32
+    X = Sequences(ragged([2, 3]), static=static)
+    X.static[:] = 0
+    assert static.all()
+    for integers in ([3, 4], (True, False), pd.Series([3, 4]), np.array([[3], [4]])):
+        X = Sequences(ragged([2, 3]), static=integers)
+        assert X.static.dtype == np.float64 and X.static.shape == (2, 1)
+        np.testing.assert_array_equal(X.static[:, 0], np.ravel(integers))
+
+
+@pytest.mark.parametrize("named", [(True, True), (True, False), (False, True)])
+def test_names_of_static_features(named):
+    samples = ragged([2, 3])
+    if named[0]:
+        samples = [pd.DataFrame(s, columns=["x", "z"]) for s in samples]
+    static = pd.DataFrame(
+        [[1, 2], [3, 4]], columns=["u", "v"] if named[1] else [0, 1], index=["q", "p"]
+    )
+    X = Sequences(samples, static=static)
+    assert X.index is None, "rows are in the order of the samples"
+    np.testing.assert_array_equal(X.static, static)
+    model = LastStep().fit(X, [0.0, 1.0])
+    assert model.n_features_in_ == model.n_channels_in_ == 4
+    if all(named):
+        assert list(model.feature_names_in_) == ["x", "z", "u", "v"]
+        assert list(X[1:].feature_names) == ["x", "z", "u", "v"]
+    else:
+        assert X.feature_names is None
+        assert not hasattr(model, "feature_names_in_")
+
+
+def test_static_features_of_a_long_frame_are_aligned_with_its_instances():
+    frame = long_frame()  # of b, a and c
+    by_position = [[20, 0.2], [10, 0.1], [30, 0.3]]
+    expected = with_static([frame.loc[[k]].to_numpy() for k in "bac"], by_position)
+    rows = {"c": [30, 0.3], "other": [0, 0.0], "a": [10, 0.1], "b": [20, 0.2]}
+    static = pd.DataFrame.from_dict(rows, orient="index", columns=["size", "age"])
+    columns = frame.reset_index()
+    for X in (
+        Sequences.from_long(frame, static=static),
+        Sequences.from_long(frame, static=static.convert_dtypes()),
+        Sequences.from_long(frame, static=by_position),
+        Sequences.from_long(columns, "instance", "time", static=static),
+    ):
+        assert_samples(X, expected)
+        assert list(X.index) == ["b", "a", "c"]
+        subset = pickle.loads(pickle.dumps(X[[2, 0]]))
+        assert list(subset.index) == ["c", "b"]
+        np.testing.assert_array_equal(subset[0], expected[2])
+    named = Sequences.from_long(frame, static=static)
+    assert list(named.feature_names) == ["x", "z", "size", "age"]
+    sizes = Sequences.from_long(frame, static=static["size"])
+    np.testing.assert_array_equal(sizes.static, [[20], [10], [30]])
+    assert list(sizes.feature_names) == ["x", "z", "size"]
+
+
+@pytest.mark.parametrize(
+    ("static", "pattern"),
+    [
+        (np.ones((2, 1)), r"each of the 3 samples, but has shape \(2, 1\)"),
+        (np.ones((3, 0)), r"has shape \(3, 0\)"),
+        (np.ones((3, 2, 1)), r"has shape \(3, 2, 1\)"),
+        (1.0, r"has shape \(\)"),
+        ([[1], [2, 3], [4]], "rows of static are irregular"),
+        ([["a"], ["b"], ["c"]], "static holds strings"),
+        (np.ones((3, 1)) * 1j, "static is complex"),
+        (np.ma.masked_array(np.ones((3, 1)), np.eye(3, 1)), "Masked.*: static"),
+        (pd.DataFrame({"d": ["x", "y", "z"]}, index=list("abc")), "static column 'd' "),
+        (pd.Series(1.0, index=list("ac")), "no row for instance 'b'"),
+        (pd.Series(1.0, index=[0, 1, 2]), "no row for instance 'b': its index"),
+        (pd.Series(1.0, index=list("abcc")), "more than one row for instance 'c'"),
+    ],
+    ids=str,
+)
+def test_static_features_that_are_refused(static, pattern):
+    with pytest.raises(ValueError, match=pattern):
+        Sequences.from_long(long_frame(), static=static)
+    if not isinstance(static, pd.Series):
+        with pytest.raises(ValueError, match=pattern):
+            Sequences(SAMPLES, static=static)
+
+
+def test_the_place_of_a_static_feature_that_is_not_finite():
+    static = [[0, 1], [2, np.nan], [4, 5]]
+    with pytest.raises(ValueError, match="NaN: sample 1, step 0, channel 3"):
+        check(Sequences(SAMPLES, static=static))
+    huge = Sequences([s.astype(np.float32) for s in SAMPLES], static=[1e300, 0, 0])
+    with pytest.raises(ValueError, match="infinity.*: sample 0, step 0, channel 2"):
+        check(huge)
+
+
+# Where NaN is allowed ---------------------------------------------------------------
+
+
+def check_with_nan(X, n_channels=None):
+    return check_sequences(
+        LastStep(), X, reset=True, n_channels=n_channels, allow_nan=True
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "make",
+    [
+        list,
+        np.stack,
+        Sequences,
+        as_object_array,
+        lambda samples: [pd.DataFrame(s) for s in samples],
+        lambda samples: pd.concat(dict(enumerate(map(pd.DataFrame, samples)))),
+    ],
+)
+def test_nan_passes_where_it_is_allowed_and_infinity_never(make, dtype):
+    samples = ragged([9, 9, 9], dtype=dtype)
+    samples[0][0] = samples[1][7, 1] = samples[2][:] = np.nan
+    assert_samples(check_with_nan(make(samples)), samples)
+    for value in (np.inf, -np.inf):
+        samples[1][8, 0] = value
+        with pytest.raises(ValueError, match="infinity.*: sample 1, step 8, channel 0"):
+            check_with_nan(make(samples))
+
+
+def test_nan_passes_in_rows():
+    X = np.arange(12.0).reshape(3, 4)
+    X[1, 3] = X[2, 0] = np.nan
+    for rows in (X, X.tolist(), pd.DataFrame(X), pd.DataFrame(X).convert_dtypes()):
+        assert_samples(check_with_nan(rows), list(X))
+    with pytest.raises(ValueError, match="infinity.*: sample 0, step 1, channel 0"):
+        check_with_nan(np.array([[1, np.inf], [np.nan, 2]]))
+
+
+def test_nan_at_the_end_of_flattened_rows_is_padding_where_nan_is_allowed():
+    nan = np.nan
+    X = np.array(
+        [
+            [nan, 2, nan, nan, 5, nan, nan, nan],
+            [1, 2, 3, 4, 5, 6, nan, 8],
+            [nan, nan, 3, 4, nan, nan, nan, nan],
+        ]
+    )
+    lengths = [3, 4, 2]
+    expected = [row[: 2 * n].reshape(n, 2) for row, n in zip(X, lengths, strict=True)]
+    assert_samples(check_with_nan(X, n_channels=2), expected)
+    X[1, 6] = np.inf
+    with pytest.raises(ValueError, match="infinity.*: sample 1, step 3, channel 0"):
+        check_with_nan(X, n_channels=2)
+    X[1] = nan
+    with pytest.raises(ValueError, match="no steps: sample 1"):
+        check_with_nan(X, n_channels=2)
+
+
+def test_static_features_may_be_missing_where_nan_is_allowed():
+    static = [[0.0], [np.nan], [1.0]]
+    data = check_with_nan(Sequences(SAMPLES, static=static))
+    assert_samples(data, with_static(SAMPLES, static))
+
+
 # What fit saw and predict gets ----------------------------------------------------
 
 ROWS = {"n_features_in_": 6, "n_channels_in_": 1}

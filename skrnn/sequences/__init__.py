@@ -1,13 +1,33 @@
 """What a user may pass as X, brought into one form.
 
 Everything below the estimators sees a data set through a few names:
-``len(data)``, ``data.lengths``, ``data.n_channels``, ``data.dtype``,
-``data.take(rows)`` and ``data.blocks()``. Two classes have them:
-`PaddedData`, a view of an array, and `Sequences`, samples laid end to end.
-`check_sequences` decides which one a user's X becomes.
+``len(data)``, ``data.lengths``, ``data.n_channels``, ``data.dtype``, ``data.index``,
+``data.take(rows)`` and ``data.blocks()``. Two classes hold data: `PaddedData`, a view
+of an array, and `Sequences`, samples laid end to end. `check_sequences` decides which
+one a user's X becomes. The data sets of `skrnn.sequences.derived` are computed from
+others.
 """
 
 from skrnn.sequences.check import check_sequences, check_target_index
+from skrnn.sequences.derived import (
+    Beside,
+    Differences,
+    Filled,
+    Frames,
+    Indicator,
+    SkipMissing,
+)
 from skrnn.sequences.forms import PaddedData, Sequences
 
-__all__ = ["PaddedData", "Sequences", "check_sequences", "check_target_index"]
+__all__ = [
+    "Beside",
+    "Differences",
+    "Filled",
+    "Frames",
+    "Indicator",
+    "PaddedData",
+    "Sequences",
+    "SkipMissing",
+    "check_sequences",
+    "check_target_index",
+]

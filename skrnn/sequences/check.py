@@ -13,7 +13,7 @@ from skrnn.sequences.frames import check_columns, is_pandas
 from skrnn.sequences.numeric import holds_strings, numbers, refuse_masked
 
 
-def check_sequences(estimator, X, *, reset, n_channels=None):
+def check_sequences(estimator, X, *, reset, n_channels=None, allow_nan=False):
     """Check X and bring it into the form that the rest of the package reads.
 
     What X is follows from the type of its elements, never from their lengths:
@@ -36,6 +36,9 @@ def check_sequences(estimator, X, *, reset, n_channels=None):
         True in fit: set these attributes. False: check X against them.
     n_channels : int, default=None
         The number of channels that the rows of 2-D X are flattened from.
+    allow_nan : bool, default=False
+        Whether values may be missing. NaN to the end of a flattened row is padding
+        still.
 
     Returns
     -------
@@ -44,8 +47,9 @@ def check_sequences(estimator, X, *, reset, n_channels=None):
     Raises
     ------
     ValueError
-        If X holds something other than finite real numbers, an empty sequence,
-        or another number of channels than expected; the message says where.
+        If X holds something other than finite real numbers (or NaN, where that is
+        allowed), an empty sequence, or another number of channels than expected; the
+        message says where.
     TypeError
         If X is sparse, or holds objects that are no numbers.
 
@@ -71,7 +75,7 @@ def check_sequences(estimator, X, *, reset, n_channels=None):
     else:
         array = _as_array(X, estimator)
         if array.ndim == 2:
-            return _check_rows(estimator, X, array, reset, n_channels)
+            return _check_rows(estimator, X, array, reset, n_channels, allow_nan)
         data = PaddedData(array)
     if len(data) == 0:
         raise ValueError(
@@ -82,7 +86,7 @@ def check_sequences(estimator, X, *, reset, n_channels=None):
         raise ValueError(
             f"X has {data.n_channels} channels, but n_channels={n_channels}."
         )
-    _check_finite(data)
+    _check_finite(data, allow_nan)
     _check_channels(estimator, data, reset)
     return data
 
@@ -235,7 +239,7 @@ def _as_array(X, estimator):
     return array
 
 
-def _check_rows(estimator, X, array, reset, n_channels):
+def _check_rows(estimator, X, array, reset, n_channels, allow_nan):
     """Check 2-D X, whose rows are univariate or flattened series."""
     n_samples, n_columns = array.shape
     if n_channels is None:
@@ -250,7 +254,7 @@ def _check_rows(estimator, X, array, reset, n_channels):
         data = PaddedData(array.reshape(n_samples, -1, n_channels))
         if array.dtype.kind == "f":
             data = _without_padding(data)
-    _check_finite(data)
+    _check_finite(data, allow_nan)
 
     fitted_channels = None if reset else getattr(estimator, "n_channels_in_", None)
     name = type(estimator).__name__
@@ -325,16 +329,19 @@ def _check_columns(estimator, X, reset):
     validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
-def _check_finite(data):
-    """Raise at the first value that is not finite."""
+def _check_finite(data, allow_nan):
+    """Raise at the first value that is infinite, or NaN unless that is allowed."""
     if get_config()["assume_finite"]:
         return
     for block in data.blocks():
         with np.errstate(over="ignore", invalid="ignore"):
             steps = data.take(block)
-            if np.isfinite(steps.sum()) or np.isfinite(steps).all():
+            if np.isfinite(steps.sum()):
                 continue
-        step, channel = np.argwhere(~np.isfinite(steps))[0]
+        wrong = np.isinf(steps) if allow_nan else ~np.isfinite(steps)
+        if not wrong.any():
+            continue
+        step, channel = np.argwhere(wrong)[0]
         value = steps[step, channel]
         ends = np.cumsum(data.lengths[block])
         row = int(np.searchsorted(ends, step, side="right"))

@@ -10,6 +10,7 @@ from skrnn.blocks import CACHE_BYTES, blocks_of
 from skrnn.sequences.frames import is_pandas, read_long
 from skrnn.sequences.numeric import computation_dtype
 from skrnn.sequences.samples import join
+from skrnn.sequences.static import read_static
 
 
 class PaddedData:
@@ -102,23 +103,31 @@ class Sequences:
     sequences : iterable of array-like
         One item a sample, of shape (length, n_channels), or (length,) for one
         channel. float32 is kept if all have it, other numbers become float64.
+    static : array-like or DataFrame of shape (n_samples, n_static) or (n_samples,), \
+            default=None
+        Numbers that belong to a sample as a whole, in the order of `sequences` and
+        brought to their dtype. They are further channels, after those of the
+        sequences, and the same at every step.
 
     Attributes
     ----------
-    values : ndarray of shape (n_steps, n_channels)
+    values : ndarray of shape (n_steps, n_channels - n_static)
         The steps, which subsets share.
     starts, lengths : ndarray of int64 of shape (n_samples,)
         Sample i is ``values[starts[i] : starts[i] + lengths[i]]``.
+    static : ndarray of shape (n_samples, n_static) or None
+        What is added to each step of a sample.
     index : pandas.Index or None
         The labels of the samples, if they come from a frame.
     feature_names : ndarray of str or None
-        The names of the channels, if they come from frames.
+        The names of the channels, if they all come from frames.
 
     Raises
     ------
     ValueError
         If there is no sample, or one is empty, not numeric, not of one or two
-        dimensions, or differs from the first in its channels.
+        dimensions, or differs from the first in its channels; or if `static` is not
+        numeric, or does not have a row for each sample.
 
     Examples
     --------
@@ -130,22 +139,34 @@ class Sequences:
     array([[5., 6.]])
     >>> X[[0, 2]].lengths
     array([2, 3])
+    >>> Sequences([[1, 2], [3]], static=[[0.5], [0.7]])[0]
+    array([[1. , 0.5],
+           [2. , 0.5]])
     """
 
     ndim = 1
 
-    def __init__(self, sequences: Iterable[ArrayLike]) -> None:
+    def __init__(self, sequences: Iterable[ArrayLike], static: Any = None) -> None:
         if is_pandas(sequences, "DataFrame"):
             raise TypeError("For a DataFrame use Sequences.from_long(frame).")
         values, lengths, names = join(list(sequences))
         self._set(values, np.cumsum(lengths) - lengths, lengths, None, names)
+        if static is not None:
+            self._add_static(static)
 
-    def _set(self, values, starts, lengths, index, feature_names):
+    def _set(self, values, starts, lengths, index, feature_names, static=None):
         self.values = values
         self.starts = starts
         self.lengths = lengths
         self.index = index
         self.feature_names = feature_names
+        self.static = static
+
+    def _add_static(self, static):
+        self.static, names = read_static(static, len(self), self.dtype, self.index)
+        if self.feature_names is not None:
+            named = names is not None
+            self.feature_names = np.append(self.feature_names, names) if named else None
 
     @classmethod
     def _of(cls, *parts):
@@ -160,6 +181,7 @@ class Sequences:
         instance: Hashable | None = None,
         time: Hashable | None = None,
         columns: Any = None,
+        static: Any = None,
     ) -> Self:
         """Make sequences of a frame with one row for each instance and time.
 
@@ -174,6 +196,12 @@ class Sequences:
             are taken in the order of the rows.
         columns : label or list of labels, default=None
             The channels. By default all columns but `instance` and `time`.
+        static : DataFrame, Series or array-like of shape (n_instances, n_static), \
+                default=None
+            Numbers that belong to an instance as a whole, further channels that are
+            the same at every step. The index of a DataFrame or a Series holds the
+            instances, in any order, and may hold others; the rows of an array are in
+            the order in which the instances first appear.
 
         Returns
         -------
@@ -185,7 +213,7 @@ class Sequences:
         ------
         ValueError
             If times do not increase within an instance, a label or a time is
-            missing, or a column is not numeric.
+            missing, a column is not numeric, or `static` lacks an instance.
 
         Examples
         --------
@@ -197,8 +225,15 @@ class Sequences:
         >>> X = Sequences.from_long(frame, instance="id", time="day")
         >>> list(X.index), X.to_list()[0].ravel()
         (['b', 'a'], array([3., 4.]))
+        >>> size = pd.Series({"a": 10, "b": 20})
+        >>> Sequences.from_long(frame, instance="id", time="day", static=size)[0]
+        array([[ 3., 20.],
+               [ 4., 20.]])
         """
-        return cls._of(*read_long(frame, instance, time, columns))
+        new = cls._of(*read_long(frame, instance, time, columns))
+        if static is not None:
+            new._add_static(static)
+        return new
 
     @property
     def shape(self) -> tuple[int]:
@@ -207,8 +242,9 @@ class Sequences:
 
     @property
     def n_channels(self) -> int:
-        """The number of channels."""
-        return self.values.shape[1]
+        """The number of channels, static features included."""
+        n_static = 0 if self.static is None else self.static.shape[1]
+        return self.values.shape[1] + n_static
 
     @property
     def dtype(self) -> np.dtype:
@@ -222,9 +258,10 @@ class Sequences:
         lengths = "none"
         if len(self):
             lengths = f"{self.lengths.min()}..{self.lengths.max()}"
+        static = "" if self.static is None else f"n_static={self.static.shape[1]}, "
         return (
             f"Sequences(n_samples={len(self)}, n_channels={self.n_channels}, "
-            f"lengths={lengths})"
+            f"{static}lengths={lengths})"
         )
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -251,12 +288,21 @@ class Sequences:
                     raise IndexError(f"There are {len(self)} sequences, got {key}.")
                 return self._sample(range(len(self))[key])
         index = None if self.index is None else self.index[key]
+        static = None if self.static is None else self.static[key]
         return self._of(
-            self.values, self.starts[key], self.lengths[key], index, self.feature_names
+            self.values,
+            self.starts[key],
+            self.lengths[key],
+            index,
+            self.feature_names,
+            static,
         )
 
     def _sample(self, i):
-        return self.values[self.starts[i] : self.starts[i] + self.lengths[i]]
+        steps = self.values[self.starts[i] : self.starts[i] + self.lengths[i]]
+        if self.static is None:
+            return steps
+        return beside(steps, self.static[i : i + 1].repeat(len(steps), axis=0))
 
     def __array__(self, dtype=None, copy=None):
         if dtype is not None and np.dtype(dtype) != object:
@@ -274,7 +320,7 @@ class Sequences:
     def __getstate__(self):
         state = self.__dict__.copy()
         if self.lengths.sum() < len(self.values):  # others' steps stay behind
-            state["values"] = self.take(slice(None))
+            state["values"] = self._take_values(slice(None))
             state["starts"] = np.cumsum(self.lengths) - self.lengths
         return state
 
@@ -300,6 +346,13 @@ class Sequences:
         steps : ndarray of shape (lengths[rows].sum(), n_channels)
             New, C-contiguous and writable.
         """
+        steps = self._take_values(rows)
+        if self.static is None:
+            return steps
+        return beside(steps, self.static[rows].repeat(self.lengths[rows], axis=0))
+
+    def _take_values(self, rows):
+        """Copy the steps of some samples, without static features."""
         places = _places(self.starts[rows], self.lengths[rows])
         return np.asarray(self.values).take(places, axis=0)
 
@@ -325,3 +378,11 @@ def _places(starts, lengths):
     places = np.repeat(shift, lengths)
     places += np.arange(len(places))
     return places
+
+
+def beside(left, right):
+    """Join the channels of two arrays of steps in a new C-contiguous array."""
+    shape = (len(left), left.shape[1] + right.shape[1])
+    joined = np.empty(shape, np.promote_types(left.dtype, right.dtype))
+    np.concatenate([left, right], axis=1, out=joined)
+    return joined

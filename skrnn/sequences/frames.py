@@ -42,7 +42,7 @@ def read_long(frame, instance, time, columns):
     values = np.array(values, dtype=computation_dtype([values.dtype]), order="C")
     lengths = np.bincount(codes).astype(np.int64)
     starts = np.cumsum(lengths) - lengths
-    return values, starts, lengths, index, _string_names(frame.columns)
+    return values, starts, lengths, index, string_names(frame.columns)
 
 
 def _labels_and_times(frame, instance, time):
@@ -94,7 +94,7 @@ def check_columns(frame, where=""):
         numbers(frame.iloc[:, position].to_numpy(), column)
 
 
-def _string_names(columns):
+def string_names(columns):
     """Names that scikit-learn takes for feature names, or None."""
     if all(isinstance(name, str) for name in columns):
         return np.asarray(columns, dtype=object)
@@ -112,7 +112,7 @@ def common_names(items):
                 "All frames must have the same columns in the same order: sample 0 "
                 f"has {list(columns)}, sample {sample} has {list(item.columns)}."
             )
-    return _string_names(columns)
+    return string_names(columns)
 
 
 def _check_increasing(codes, times, index, order):
