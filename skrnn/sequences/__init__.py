@@ -16,8 +16,10 @@ from skrnn.sequences.derived import (
     Frames,
     Indicator,
     SkipMissing,
+    SkipPadding,
 )
 from skrnn.sequences.forms import PaddedData, Sequences
+from skrnn.sequences.steps import like_steps, of_steps, read_steps, spread_steps
 
 __all__ = [
     "Beside",
@@ -28,6 +30,11 @@ __all__ = [
     "PaddedData",
     "Sequences",
     "SkipMissing",
+    "SkipPadding",
     "check_sequences",
     "check_target_index",
+    "like_steps",
+    "of_steps",
+    "read_steps",
+    "spread_steps",
 ]

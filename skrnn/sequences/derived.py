@@ -178,20 +178,22 @@ class SkipMissing(Derived):
     array([ True, False,  True])
     """
 
+    _nothing_left = (
+        "No step is without a missing value (NaN): {}. Leave the sample out, impute "
+        'its missing values, or set missing="indicator".'
+    )
+
     def __init__(self, data):
         lengths = np.empty(len(data), dtype=np.int64)
         for block in data.blocks():
             taken = data.lengths[block]
-            kept = _has_no_nan(data.take(block))
+            kept = self._is_kept(data.take(block))
             lengths[block] = np.add.reduceat(
                 kept, np.cumsum(taken) - taken, dtype=np.int64
             )
         super().__init__(data, data.n_channels, lengths)
         if not lengths.all():
-            raise ValueError(
-                f"No step is without a missing value (NaN): {self._place()}. Leave the "
-                "sample out, or impute its missing values."
-            )
+            raise ValueError(self._nothing_left.format(self._place()))
         self._keeps_all = bool((lengths == data.lengths).all())
 
     def _place(self):
@@ -212,6 +214,11 @@ class SkipMissing(Derived):
             np.compress(kept, steps, axis=0, out=taken[used:end])
             used = end
         return taken
+
+    @property
+    def source_lengths(self):
+        """The steps that each sample has before any are left out."""
+        return self._data.lengths
 
     def kept(self, rows):
         """Tell which steps of some samples are left: their places in `data`.
@@ -239,7 +246,45 @@ class SkipMissing(Derived):
             rows = np.arange(*rows.indices(len(self)))
         for piece in row_blocks(self._data, rows):
             steps = self._data.take(rows[piece])
-            yield steps, _has_no_nan(steps)
+            yield steps, self._is_kept(steps)
+
+    def _is_kept(self, steps):
+        return _has_no_nan(steps)
+
+
+class SkipPadding(SkipMissing):
+    """The steps that are no padding: those whose tokens are all this one are left out.
+
+    Parameters
+    ----------
+    data : PaddedData, Sequences or Derived
+    places : list of int
+        The channels that hold tokens.
+    token : int
+        The padding.
+
+    Raises
+    ------
+    ValueError
+        If no step of a sample is left.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrnn.sequences import Sequences, SkipPadding
+    >>> SkipPadding(Sequences([[3, 1, 0], [2, 0, 0]]), [0], 0).lengths
+    array([2, 1])
+    """
+
+    _nothing_left = "There is nothing but padding_token: {}. Leave the sample out."
+
+    def __init__(self, data, places, token):
+        self._places = places
+        self._token = token
+        super().__init__(data)
+
+    def _is_kept(self, steps):
+        return (steps[:, self._places] != self._token).any(axis=1)
 
 
 class Indicator(Derived):

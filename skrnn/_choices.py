@@ -1,0 +1,104 @@
+"""From hyperparameters to the network that they describe."""
+
+import numpy as np
+
+from skrnn.architecture import Architecture, Noise
+
+
+def check_sizes(name, sizes, *, may_be_empty=False):
+    """Return units of layers as a tuple, or raise."""
+    array = np.atleast_1d(np.asarray(sizes))
+    if may_be_empty and array.size == 0 and array.ndim == 1:
+        return ()
+    if not array.size or array.ndim > 1 or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(
+            f"{name} must hold the units of each layer, positive integers, got "
+            f"{sizes!r}."
+        )
+    if (array < 1).any():
+        raise ValueError(f"{name} must be > 0, got {sizes!r}.")
+    return tuple(array.tolist())
+
+
+def architecture_of(estimator, inputs, n_outputs):
+    """Return the `Architecture` that an estimator's hyperparameters describe.
+
+    Parameters
+    ----------
+    estimator : BaseRNN
+    inputs : InputForm
+    n_outputs : int
+        Raw predictions of a sample or a step.
+
+    Raises
+    ------
+    ValueError
+        If sizes are not positive integers, or `residual` meets layers of other widths.
+    """
+    sizes = check_sizes("hidden_layer_sizes", estimator.hidden_layer_sizes)
+    if estimator.residual:
+        for i, (below, above) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            if below != above:
+                raise ValueError(
+                    "residual=True adds the input of each layer but the first to its "
+                    f"output, so they must be as wide: layer {i} has {below} units, "
+                    f"layer {i + 1} has {above} (hidden_layer_sizes={sizes})."
+                )
+    return Architecture(
+        cell=estimator.cell,
+        activation=estimator.activation,
+        n_inputs=inputs.n_channels,
+        hidden_layer_sizes=sizes,
+        n_outputs=n_outputs,
+        bidirectional=bool(estimator.bidirectional),
+        residual=bool(estimator.residual),
+        layer_norm=bool(estimator.layer_norm),
+        learn_initial_state=bool(estimator.learn_initial_state),
+        pooling=None if estimator.return_sequences else estimator.pooling,
+        dense_layer_sizes=check_sizes(
+            "dense_layer_sizes", estimator.dense_layer_sizes, may_be_empty=True
+        ),
+        n_tokens=inputs.n_tokens,
+        embedding_dim=inputs.embedding_dim,
+    )
+
+
+def noise_of(estimator):
+    """Return the `Noise` that an estimator's hyperparameters describe."""
+    return Noise(
+        inputs=float(estimator.input_noise),
+        input_dropout=float(estimator.input_dropout),
+        dropout=float(estimator.dropout),
+        recurrent_dropout=float(estimator.recurrent_dropout),
+    )
+
+
+def frozen_parameters(layout, freeze):
+    """Return which parameters stay as they are, a mask, or None for none.
+
+    Parameters
+    ----------
+    layout : ParameterLayout
+    freeze : sequence of str
+        Names of parameters, or of what stands before a dot in them.
+
+    Raises
+    ------
+    ValueError
+        If a name is that of no parameter.
+    """
+    names = [freeze] if isinstance(freeze, str) else list(freeze)
+    frozen = np.zeros(layout.size, bool)
+    for name in names:
+        found = [
+            where
+            for parameter, where in layout.slices.items()
+            if parameter == name or parameter.startswith(f"{name}.")
+        ]
+        if not found:
+            raise ValueError(
+                f"freeze names {name!r}, but the parameters are {list(layout.slices)}."
+            )
+        for where in found:
+            frozen[where] = True
+    return frozen if names else None
