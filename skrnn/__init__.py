@@ -1,7 +1,8 @@
 """Recurrent networks (RNN, LSTM, GRU) as scikit-learn estimators.
 
 `RNNRegressor` and `RNNClassifier` learn from sequences of any length; `Sequences`
-holds such sequences, and `SequenceScaler` standardizes them.
+holds such sequences, `SequenceScaler` standardizes them, and `SequenceTokenizer` makes
+them of texts.
 """
 
 from importlib import import_module
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from skrnn.regressor import RNNRegressor
     from skrnn.scaling import SequenceScaler
     from skrnn.sequences import Sequences
+    from skrnn.text import SequenceTokenizer
 
 __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "SequenceScaler",
+    "SequenceTokenizer",
     "Sequences",
     "__version__",
 ]
@@ -28,6 +31,7 @@ _HOMES = {
     "RNNClassifier": "skrnn.classifier",
     "RNNRegressor": "skrnn.regressor",
     "SequenceScaler": "skrnn.scaling",
+    "SequenceTokenizer": "skrnn.text",
     "Sequences": "skrnn.sequences",
 }
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
-from skrnn.sequences import PaddedData, Sequences
 
 
 @dataclass(frozen=True)
@@ -84,14 +83,19 @@ def class_weights(class_weight, classes, targets, sample_weight):
 class Samples(NamedTuple):
     """A data set with its encoded targets and weights, and the rows to use of it.
 
-    `weights` include those of the classes, `score_weights` do not.
+    Targets are a data set too: a single step for each sample, or all of its steps.
+    `weights` and `score_weights` have a number for each sample; `factors`, where there
+    are any, are a data set with one for each step, that the sample's weight multiplies.
+    `weights` and `factors` include those of the classes, the others do not.
     """
 
-    data: PaddedData | Sequences
-    targets: np.ndarray
+    data: Any
+    targets: Any
     weights: np.ndarray
     score_weights: np.ndarray
     rows: np.ndarray
+    factors: Any = None
+    score_factors: Any = None
 
     def split(self, fraction, shuffle, strata, random_state):
         """Return the samples without a fraction of their rows, and these.
@@ -116,7 +120,7 @@ class Samples(NamedTuple):
                 rows,
                 test_size=n_held_out,
                 random_state=random_state,
-                stratify=strata(self.targets[rows], n_held_out),
+                stratify=strata(self.targets.take(rows), n_held_out),
             )
         else:
             train, held_out = rows[:-n_held_out], rows[-n_held_out:]
@@ -128,9 +132,54 @@ class Samples(NamedTuple):
             return self.weights[: len(self.rows)]
         return self.weights[self.rows]
 
+    def used_targets(self):
+        """Return the targets of the used rows, and the weight of each of them."""
+        weights = StepWeights(self.weights, self.factors, self.targets.lengths)
+        return self.targets.take(self.rows), weights.take(self.rows)[:, 0]
+
+    def used_score_weights(self):
+        """Return the weight of each target of the used rows in a score."""
+        lengths = self.targets.lengths
+        weights = StepWeights(self.score_weights, self.score_factors, lengths)
+        return weights.take(self.rows)[:, 0]
+
     def used_data(self):
         """Return the used rows as a data set of their own; nothing is copied."""
         return _Rows(self.data, self.rows)
+
+
+class StepWeights:
+    """The weights of targets as a data set of one channel.
+
+    Parameters
+    ----------
+    of_samples : ndarray of shape (n_samples,)
+    factors : Sequences or None
+        What multiplies them, for each target.
+    lengths : ndarray of shape (n_samples,)
+        How many targets each sample has.
+    """
+
+    def __init__(self, of_samples, factors, lengths):
+        self._of_samples = of_samples
+        self._factors = factors
+        self.lengths = lengths
+
+    def take(self, rows):
+        """Return the weights of some samples, (n_targets, 1)."""
+        weights = np.repeat(self._of_samples[rows], self.lengths[rows])[:, np.newaxis]
+        return weights if self._factors is None else weights * self._factors.take(rows)
+
+    def sums(self):
+        """Return the sum for each sample."""
+        if self._factors is None:
+            if (self.lengths == 1).all():
+                return self._of_samples
+            return self._of_samples * self.lengths
+        ends = np.cumsum(self._factors.lengths)
+        starts = ends - self._factors.lengths
+        factors = self._factors.take(slice(None))[:, 0]
+        return self._of_samples * np.add.reduceat(factors, starts)
 
 
 class _Rows:
