@@ -8,27 +8,46 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from skrnn._choices import architecture_of, frozen_parameters, noise_of
 from skrnn._constraints import CONSTRAINTS
 from skrnn._deferred import (
     Optimizer,
+    TruncatedTrainer,
     canonical_rows,
     epochs,
     network_of,
     predict_raw,
     training,
 )
-from skrnn._samples import Samples, check_weights
+from skrnn._inputs import InputForm, check_tokens, given_embeddings
+from skrnn._samples import (
+    Samples,
+    StepWeights,
+    Validation,
+    check_step_weights,
+    rows_of,
+)
 from skrnn._version import __version__
 from skrnn.callbacks import CallbackSupportMixin
 from skrnn.parameters import aligned_copy, aligned_zeros
-from skrnn.scaling import channel_statistics
 from skrnn.schedules import Schedule
-from skrnn.sequences import check_sequences, check_target_index
+from skrnn.sequences import (
+    Beside,
+    PaddedData,
+    check_sequences,
+    check_target_index,
+    like_steps,
+    of_steps,
+    read_steps,
+    spread_steps,
+)
 from skrnn.sequences.numeric import refuse_masked
+from skrnn.sequences.steps import OfKept
 
 BATCH_SIZE = 64  # of batch_size="auto"
 
@@ -80,8 +99,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the weights of the samples' classes, or None if all are 1."""
         return None
 
-    def _scale_targets(self, targets, weights, rows):
-        """Learn the scale of the targets of these rows, each with its weight."""
+    def _scale_targets(self, targets, weights):
+        """Learn the scale of the targets, each with its weight."""
 
     def _standardized(self, targets):
         """Return targets as the network sees them."""
@@ -115,8 +134,9 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 samples, held_out = samples.split(
                     self.validation_fraction, self.shuffle, self._strata, random_state
                 )
+                validation = Validation(X, y, sample_weight)
             if continues:
-                self._check_same_network(samples.data)
+                self._check_same_network()
             else:
                 self._start(samples, seed)
                 if incremental and self.standardize and len(samples.rows) == 1:
@@ -126,32 +146,92 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                         "to come, or set standardize=False.",
                         stacklevel=5,
                     )
-        self._train(X, y, samples, held_out, seed, early_stopping, incremental)
+            network = network_of(self._architecture)
+            self._frozen = frozen_parameters(network.layout, self.freeze)
+        score = self._validation_score(validation, held_out)
+        self._train(X, y, samples, score, seed, early_stopping, incremental)
         return self
+
+    def _checked_data(self, X, *, reset):
+        """Return X as a data set."""
+        return check_sequences(
+            self,
+            X,
+            reset=reset,
+            n_channels=self.n_channels,
+            allow_nan=self.missing != "error",
+        )
 
     def _read(self, X, y, sample_weight, *, new_inputs, new_targets):
         """Check the training data; learn the form of X, and that of y, if new."""
-        data = check_sequences(self, X, reset=new_inputs, n_channels=self.n_channels)
-        targets = self._checked_targets(data, y, reset=new_targets)
-        if sample_weight is not None:
-            sample_weight = check_weights(sample_weight, len(data))
-        rows, weights = self._training_rows(data, targets, sample_weight)
-        of_classes = self._class_weights(targets, weights)
+        data = self._checked_data(X, reset=new_inputs)
+        if new_targets:
+            self._inputs = InputForm.of(self, data)
+        elif not InputForm.of(self, data, self._inputs).is_like(self._inputs):
+            raise ValueError(
+                "The network that was fitted before reads X in another way: missing, "
+                "differences, steps_per_frame, the tokens or the channels were others. "
+                "Call fit, with warm_start=False, to begin again."
+            )
+        return self._with_targets(data, y, sample_weight, reset=new_targets)
+
+    def _with_targets(self, data, y, sample_weight, *, reset):
+        """Return `Samples` of a data set."""
+        form = self._inputs
+        if form.n_tokens:
+            check_tokens(form.present(data), form.n_tokens, self.unknown_tokens)
+        targets = self._checked_targets(data, y, reset)
+        sample_weight, factors = check_step_weights(
+            sample_weight, data, self.return_sequences
+        )
+        if self.return_sequences and form.skips:
+            present = form.present(data)
+            targets = OfKept(targets, present)
+            factors = None if factors is None else OfKept(factors, present)
+        rows, weights = self._training_rows(data, targets, sample_weight, factors)
+        samples = Samples(data, targets, weights, weights, rows, factors, factors)
+        return self._weighted_by_class(samples)
+
+    def _weighted_by_class(self, samples):
+        """Return the samples with the weights of their classes."""
+        targets, weights = samples.targets, samples.weights
+        all_weights = StepWeights(weights, samples.factors, targets.lengths)
+        everything = slice(None)
+        of_classes = self._class_weights(
+            targets.take(everything), all_weights.take(everything)[:, 0]
+        )
         if of_classes is None:
-            return Samples(data, targets, weights, weights, rows)
-        training_weights = weights * of_classes
-        rows = rows[training_weights[rows] > 0]
+            return samples
+        if self.return_sequences:
+            factors = of_classes[:, np.newaxis]
+            if samples.factors is not None:
+                factors = factors * samples.factors.take(everything)
+            factors = of_steps(factors, targets.lengths)
+            samples = samples._replace(factors=factors)
+            sums = StepWeights(weights, factors, targets.lengths).sums()
+        else:
+            sums = weights * of_classes
+            samples = samples._replace(weights=sums)
+        rows = samples.rows[sums[samples.rows] > 0]
         if not len(rows):
             raise ValueError("class_weight leaves no sample with a positive weight.")
-        return Samples(data, targets, training_weights, weights, rows)
+        return samples._replace(rows=rows)
 
-    def _training_rows(self, data, targets, sample_weight):
+    def _training_rows(self, data, targets, sample_weight, factors):
         """Return the rows to train on, in order, and a weight for each sample."""
         if sample_weight is None:
             sample_weight = np.broadcast_to(1.0, (len(data),))  # one number in memory
         if not self.shuffle:  # the order is the user's
             return np.nonzero(sample_weight > 0)[0], sample_weight
-        rows, merged = canonical_rows(data, targets, sample_weight)
+        if self.return_sequences:
+            content = Beside(self._inputs.present(data), targets)
+            if factors is not None:
+                content = Beside(content, factors)
+            nothing = np.zeros((len(data), 1))
+            rows, merged = canonical_rows(content, nothing, sample_weight)
+        else:
+            encoded = targets.take(slice(None))
+            rows, merged = canonical_rows(data, encoded, sample_weight)
         if len(rows) == len(data):  # none is merged
             return rows, sample_weight
         weights = np.zeros(len(data))
@@ -160,18 +240,20 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _read_validation(self, validation):
         """Check a validation set of the user's own."""
-        X = validation.X
         try:
-            data = check_sequences(self, X, reset=False, n_channels=self.n_channels)
-            targets = self._checked_targets(data, validation.y, reset=False)
-            weights = np.ones(len(data))
-            if validation.sample_weight is not None:
-                weights = check_weights(validation.sample_weight, len(data))
+            data = self._checked_data(validation.X, reset=False)
+            samples = self._with_targets(
+                data, validation.y, validation.sample_weight, reset=False
+            )
         except (TypeError, ValueError) as error:
             raise type(error)(f"In the validation set: {error}") from error
-        return Samples(data, targets, weights, weights, np.arange(len(data)))
+        weights = np.ones(len(data))
+        if validation.sample_weight is not None:
+            weights = samples.score_weights
+        return samples._replace(score_weights=weights, rows=np.arange(len(data)))
 
     def _checked_targets(self, data, y, reset):
+        """Return the encoded targets as a data set."""
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but "
@@ -179,25 +261,27 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             )
         refuse_masked(y, "y")
         check_target_index(data, y)
+        if self.return_sequences:
+            targets = self._encode(read_steps(y, data), reset)
+            return of_steps(targets, data.lengths)
         targets = self._encode(y, reset)
         if len(targets) != len(data):
             raise ValueError(
                 "Found input variables with inconsistent numbers of samples: "
                 f"X has {len(data)}, y has {len(targets)}."
             )
-        return targets
+        return PaddedData(targets[:, np.newaxis])
 
     def _strata(self, targets, n_held_out):
         """Return the groups that a validation split keeps the shares of, or None."""
         return None
 
-    def _check_same_network(self, data):
-        new = self._new_architecture(data)
+    def _check_same_network(self):
+        new = architecture_of(self, self._inputs, self._n_raw_outputs())
         if self._architecture != new:
             raise ValueError(
-                "The network that was fitted before is another one: it had (cell, "
-                "activation, channels, hidden units, outputs) "
-                f"{self._architecture}, now it would have {new}. Call fit, with "
+                "The network that was fitted before is another one: it was "
+                f"{self._architecture}, now it would be {new}. Call fit, with "
                 "warm_start=False, to begin again."
             )
         objective = self._new_objective()
@@ -207,61 +291,68 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 f"be {objective}. Call fit, with warm_start=False, to begin again."
             )
 
-    def _new_architecture(self, data):
-        sizes = np.atleast_1d(self.hidden_layer_sizes)
-        if (
-            not sizes.size
-            or sizes.ndim > 1
-            or not np.issubdtype(sizes.dtype, np.integer)
-        ):
-            raise ValueError(
-                "hidden_layer_sizes must hold the units of each layer, positive "
-                f"integers, got {self.hidden_layer_sizes!r}."
-            )
-        if (sizes < 1).any():
-            raise ValueError(
-                f"hidden_layer_sizes must be > 0, got {self.hidden_layer_sizes!r}."
-            )
-        return (
-            self.cell,
-            self.activation,
-            data.n_channels,
-            tuple(int(size) for size in sizes.ravel()),
-            self._n_raw_outputs(),
-        )
-
     def _start(self, samples, seed):
         """Learn the scales, initialize the network and forget earlier training."""
         data, rows = samples.data, samples.rows
-        weights = samples.used_weights()
-        architecture = self._new_architecture(data)
+        architecture = architecture_of(self, self._inputs, self._n_raw_outputs())
         self._objective = self._new_objective()
-        self._channel_mean = np.zeros(data.n_channels)
-        self._channel_scale = np.ones(data.n_channels)
         if self.standardize:
-            self._channel_mean, self._channel_scale = channel_statistics(
-                data, weights, rows
-            )
-            # what is this small has no reciprocal: as good as constant
-            smallest = np.finfo(data.dtype).tiny
-            self._channel_scale[self._channel_scale < smallest] = 1.0
-        self._scale_targets(samples.targets, weights, rows)
+            self._inputs.learn_scales(data, samples.used_weights(), rows)
+        targets, weights = samples.used_targets()
+        self._scale_targets(targets, weights)
         network = network_of(architecture)
         parameters = aligned_zeros((network.layout.size,), data.dtype)
         with threadpool_limits(1, "blas"):  # whose bits depend on its threads
             network.initialize(parameters, np.random.RandomState(seed))
-        bias = network.layout.views(parameters)["output.bias"]
-        targets = self._standardized(samples.targets[rows])
-        bias[:] = self._first_raw(targets, weights)
+        views = network.layout.views(parameters)
+        views["output.bias"][:] = self._first_raw(self._standardized(targets), weights)
+        if self.embeddings is not None:
+            for place, _ in self._inputs.n_tokens:
+                views[f"embedding.{place}.vectors"][:] = given_embeddings(self)
+        if self.init is not None:
+            self._take_over(self.init, views)
         self._architecture = architecture
         self._parameters = parameters
         self._optimizer = None
         self._progress = epochs.Progress()
         self._publish()
-        self.n_layers_ = len(architecture[3]) + 2  # of the input and the output too
+        # of the input and the output too
+        n_hidden = len(architecture.hidden_layer_sizes)
+        self.n_layers_ = n_hidden + len(architecture.dense_layer_sizes) + 2
 
-    def _train(self, X, y, samples, held_out, seed, early_stopping, incremental):
-        network = network_of(self._architecture)
+    def _take_over(self, fitted, views):
+        """Begin with the parameters of a fitted model, and with its inputs' scales."""
+        fitted = getattr(fitted, "estimator", fitted)  # of a FrozenEstimator
+        if isinstance(fitted, dict):
+            weights = fitted
+        else:
+            check_is_fitted(fitted)
+            weights = fitted.weights_
+        taken = 0
+        for name, values in weights.items():
+            if name not in views or name.startswith("output."):
+                continue
+            if views[name].shape != np.shape(values):
+                raise ValueError(
+                    f"init has {name} of shape {np.shape(values)}, but this network "
+                    f"needs {views[name].shape}."
+                )
+            views[name][:] = values
+            taken += 1
+        if not taken:
+            raise ValueError(
+                "init has no layer with the name of one of this network: it has "
+                f"{list(weights)}, needed are {list(views)}."
+            )
+        if np.shape(weights.get("output.weights")) == views["output.weights"].shape:
+            for name in ("output.weights", "output.bias"):
+                views[name][:] = weights[name]
+        if not isinstance(fitted, dict) and fitted._inputs.is_like(self._inputs):
+            self._inputs.mean = fitted._inputs.mean.copy()
+            self._inputs.scale = fitted._inputs.scale.copy()
+
+    def _train(self, X, y, samples, score, seed, early_stopping, incremental):
+        network = network_of(self._architecture, noise_of(self))
         # copies: a shallow copy of the estimator, or a file, may share the arrays
         self._parameters = aligned_copy(self._parameters)
         self._progress = self._progress.copy()
@@ -272,11 +363,13 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._progress.forget_best()
         dtype = self._parameters.dtype
         mean, inverse_scale = self._standardization()
+        weights = StepWeights(samples.weights, samples.factors, samples.targets.lengths)
         training_set = training.TrainingSet(
-            samples.data,
+            self._inputs.prepare(samples.data),
             samples.rows,
-            np.ascontiguousarray(self._standardized(samples.targets), dtype),
-            samples.weights,
+            self._targets_for_training(samples.targets, dtype),
+            weights,
+            weights.sums(),
             mean,
             inverse_scale,
         )
@@ -285,7 +378,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         batch_size = min(batch_size, n_rows)
         max_iter = 1 if incremental else self.max_iter
         loss, levels = self._loss()
-        trainer = training.Trainer(
+        trainer = self._make_trainer(
             network,
             self._parameters,
             training_set,
@@ -304,6 +397,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             0.0 if self.max_grad_norm is None else float(self.max_grad_norm),
             batch_size,
             effective_n_jobs(self.n_jobs),
+            frozen=self._frozen,
+            adversarial_eps=float(self.adversarial_eps),
         )
         plan = epochs.Plan(
             max_iter=max_iter,
@@ -321,7 +416,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 # another order in each call of partial_fit
                 np.random.RandomState((seed + self.n_iter_) % 2**32),
                 self._progress,
-                None if held_out is None else lambda: self._score_on(held_out),
+                score,
                 self._epoch_reporter(context, X, y),
             )
         except training.Divergence:
@@ -338,23 +433,65 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         )
         self._explain(reason, incremental, trainer.schedule)
 
+    def _make_trainer(self, network, *args, **kwargs):
+        if self.bptt_steps is None:
+            return training.Trainer(network, *args, **kwargs)
+        whole = None
+        if not network.is_causal:
+            whole = "bidirectional=True"
+        elif not self.return_sequences and self.pooling != "last":
+            whole = f"pooling={self.pooling!r}"
+        elif self.learn_initial_state:
+            whole = "learn_initial_state=True"
+        if whole:
+            raise ValueError(
+                f"bptt_steps cuts sequences, but {whole} needs whole ones."
+            )
+        return TruncatedTrainer(int(self.bptt_steps), network, *args, **kwargs)
+
+    def _targets_for_training(self, targets, dtype):
+        """Return targets as the network sees them, as a data set."""
+        values = self._standardized(targets.take(slice(None)))
+        values = np.ascontiguousarray(values, dtype)
+        if self.return_sequences:
+            return of_steps(values, targets.lengths)
+        return PaddedData(values[:, np.newaxis])
+
+    def _validation_score(self, validation, held_out):
+        """Return a function that scores the parameters as they are, or None.
+
+        Parameters
+        ----------
+        validation : Validation
+            What the user passed, of which `held_out` are rows.
+        held_out : Samples or None
+        """
+        if held_out is None:
+            return None
+        if self.scoring is None:
+            return lambda: self._score_on(held_out)
+        scorer = check_scoring(self, scoring=self.scoring)
+        X, y = (rows_of(part, held_out) for part in (validation.X, validation.y))
+        weights = {}
+        if validation.sample_weight is not None:
+            weights["sample_weight"] = held_out.score_weights[held_out.rows]
+        return lambda: float(scorer(self, X, y, **weights))
+
     def _score_on(self, samples):
         """Return the validation score of the parameters as they are."""
         raw = self._predict_raw(samples.used_data())
         if not np.isfinite(raw).all():
             raise training.Divergence
-        predicted = self._from_raw(raw)
-        rows = samples.rows
         return self._score_encoded(
-            samples.targets[rows], predicted, samples.score_weights[rows]
+            samples.targets.take(samples.rows),
+            self._from_raw(raw),
+            samples.used_score_weights(),
         )
 
     def _standardization(self):
         """Return mean and inverse scale of the channels, as the kernels take them."""
-        dtype = self._parameters.dtype
-        return self._channel_mean.astype(dtype), (1.0 / self._channel_scale).astype(
-            dtype
-        )
+        dtype, inputs = self._parameters.dtype, self._inputs
+        return inputs.mean.astype(dtype), (1.0 / inputs.scale).astype(dtype)
 
     def _new_optimizer(self, network):
         settings = {
@@ -367,6 +504,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             "weight_decay": self.alpha if self.solver == "adamw" else 0.0,
         }
         decayed = network.layout.penalized(self._parameters.dtype)
+        if self._frozen is not None:
+            decayed[self._frozen] = 0.0
         return Optimizer.create(self.solver, settings, decayed)
 
     def _epoch_reporter(self, context, X, y):
@@ -453,20 +592,48 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return views
 
     def _predict_raw(self, data):
-        """Return the raw predictions for checked data, (n_samples, n_raw_outputs)."""
+        """Return the raw predictions for checked data, of samples or of steps.
+
+        Steps that are skipped have none.
+        """
         return predict_raw(
             network_of(self._architecture),
             self._parameters,
-            data,
+            self._inputs.prepare(data),
             *self._standardization(),
             effective_n_jobs(self.n_jobs),
         )
 
     def _checked_raw(self, X):
-        """Return the raw predictions for X."""
+        """Return the data set that X is, and the raw predictions for it.
+
+        Where each step has one, a step that is skipped has that of the step before.
+        """
         check_is_fitted(self)
-        data = check_sequences(self, X, reset=False, n_channels=self.n_channels)
-        return self._predict_raw(data)
+        data = self._checked_data(X, reset=False)
+        form = self._inputs
+        if form.n_tokens:
+            check_tokens(form.present(data), form.n_tokens, self.unknown_tokens)
+        raw = self._predict_raw(data)
+        if form.skips and self._architecture.pooling is None:
+            raw = spread_steps(raw, form.present(data))
+        return data, raw
+
+    def _in_shape(self, X, data, predicted):
+        """Return predictions of samples as they are, of steps in the shape of X."""
+        if self._architecture.pooling is not None:
+            return predicted
+        return like_steps(X, data, predicted)
+
+    def _truth_of_steps(self, data, y, sample_weight):
+        """Return the targets of all steps and their weights, or None."""
+        truth = read_steps(y, data)
+        of_samples, factors = check_step_weights(sample_weight, data, True)
+        if factors is not None:
+            return truth, factors.take(slice(None))[:, 0]
+        if of_samples is None:
+            return truth, None
+        return truth, np.repeat(of_samples, data.lengths)
 
     def __getstate__(self):
         return {**super().__getstate__(), "_skrnn_version": __version__}

@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 # Names are written out, for their modules import numba; a test compares them.
 CONSTRAINTS: dict = {
@@ -11,8 +11,33 @@ CONSTRAINTS: dict = {
         "array-like",
         Interval(Integral, 1, None, closed="left"),
     ],
-    "cell": [StrOptions({"rnn", "lstm", "gru"})],
+    "cell": [StrOptions({"rnn", "lstm", "gru", "mingru"})],
     "activation": [StrOptions({"tanh", "relu", "logistic", "identity"})],
+    "bidirectional": ["boolean"],
+    "residual": ["boolean"],
+    "layer_norm": ["boolean"],
+    "learn_initial_state": ["boolean"],
+    "pooling": [StrOptions({"last", "mean", "max", "attention"})],
+    "dense_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "return_sequences": ["boolean"],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "input_dropout": [Interval(Real, 0, 1, closed="left")],
+    "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
+    "input_noise": [Interval(Real, 0, None, closed="left")],
+    "adversarial_eps": [Interval(Real, 0, None, closed="left")],
+    "steps_per_frame": [Interval(Integral, 1, None, closed="left")],
+    "differences": ["boolean"],
+    "missing": [StrOptions({"error", "mask", "indicator"})],
+    "embedding_dim": [None, Interval(Integral, 1, None, closed="left")],
+    "embeddings": [None, "array-like"],
+    "token_channels": [None, "array-like", Integral, str],
+    "n_tokens": [None, Interval(Integral, 1, None, closed="left")],
+    "padding_token": [None, Integral],
+    "unknown_tokens": [StrOptions({"error", "ignore"})],
+    "init": [None, dict, HasMethods(["fit", "predict"])],
+    "freeze": ["array-like", str],
+    "bptt_steps": [None, Interval(Integral, 1, None, closed="left")],
+    "scoring": [None, str, callable],
     "solver": [StrOptions({"adam", "adamw", "rmsprop", "sgd"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [

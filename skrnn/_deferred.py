@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from skrnn.network import network_of
     from skrnn.optimizers import Optimizer
     from skrnn.prediction import predict_raw
+    from skrnn.truncated import TruncatedTrainer
 else:
     epochs = _Deferred("skrnn.epochs")
     losses = _Deferred("skrnn.losses")
@@ -41,3 +42,4 @@ else:
     network_of = _Deferred("skrnn.network", "network_of")
     Optimizer = _Deferred("skrnn.optimizers", "Optimizer")
     predict_raw = _Deferred("skrnn.prediction", "predict_raw")
+    TruncatedTrainer = _Deferred("skrnn.truncated", "TruncatedTrainer")

@@ -45,8 +45,11 @@ class InputForm:
     scale: np.ndarray = field(default_factory=lambda: np.ones(0))
 
     @classmethod
-    def of(cls, estimator, data):
-        """Return the form of a data set that the hyperparameters ask for."""
+    def of(cls, estimator, data, fitted=None):
+        """Return the form of a data set that the hyperparameters ask for.
+
+        With the vocabularies of a form that was `fitted`, if any.
+        """
         places = token_places(estimator, data)
         n_channels = data.n_channels * (1 + (estimator.missing == "indicator"))
         n_channels *= 1 + bool(estimator.differences)
@@ -61,13 +64,28 @@ class InputForm:
             n_channels=n_channels,
         )
         if places:
-            form.n_tokens = _vocabularies(estimator, data, places)
+            if fitted is not None and places == [place for place, _ in fitted.n_tokens]:
+                form.n_tokens = fitted.n_tokens
+            else:
+                form.n_tokens = _vocabularies(estimator, data, places)
             form.embedding_dim = _embedding_dim(estimator)
             _refuse_with_tokens(estimator)
         elif estimator.padding_token is not None:
             raise ValueError("padding_token needs tokens: set embedding_dim.")
         form.mean, form.scale = np.zeros(n_channels), np.ones(n_channels)
         return form
+
+    @property
+    def skips(self):
+        """Whether there may be steps that the network does not see."""
+        return self.missing == "mask" or self.padding_token is not None
+
+    def is_like(self, other):
+        """Whether the channels mean the same as those of another form."""
+        mine, theirs = vars(self).copy(), vars(other).copy()
+        for learned in ("mean", "scale"):
+            del mine[learned], theirs[learned]
+        return mine == theirs
 
     def present(self, data):
         """Return the data set without the steps that are skipped."""

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_sample_weight
 
+from skrnn.sequences import Rows, of_steps, read_steps
+from skrnn.sequences.frames import is_pandas
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,29 @@ def check_weights(sample_weight, n_samples):
             "sample_weight are zero."
         )
     return weights
+
+
+def check_step_weights(sample_weight, data, return_sequences):
+    """Return weights of samples, and factors for their steps as a data set, or None.
+
+    Where there are targets for each step, there may be a weight for each too, in any
+    of the forms of these targets.
+    """
+    if sample_weight is None or not return_sequences or _has_one_each(sample_weight):
+        if sample_weight is not None:
+            sample_weight = check_weights(sample_weight, len(data))
+        return sample_weight, None
+    values = read_steps(sample_weight, data, "sample_weight")
+    factors = check_weights(values, len(values))[:, np.newaxis]
+    return None, of_steps(factors, data.lengths)
+
+
+def _has_one_each(sample_weight):
+    if is_pandas(sample_weight, "Series", "DataFrame"):
+        return sample_weight.index.nlevels == 1
+    if hasattr(sample_weight, "ndim"):
+        return sample_weight.ndim == 1 and sample_weight.dtype != object
+    return all(np.ndim(weight) == 0 for weight in sample_weight)
 
 
 def class_weights(class_weight, classes, targets, sample_weight):
@@ -145,7 +171,19 @@ class Samples(NamedTuple):
 
     def used_data(self):
         """Return the used rows as a data set of their own; nothing is copied."""
-        return _Rows(self.data, self.rows)
+        return Rows(self.data, self.rows)
+
+
+def rows_of(part, samples):
+    """Return the used rows of what a user passed: X, or y.
+
+    What has a row for each step, a frame with an (instance, time) index, becomes a list
+    with one frame for each sample.
+    """
+    if is_pandas(part, "Series", "DataFrame") and part.index.nlevels == 2:
+        groups = [group for _, group in part.groupby(level=0, sort=False)]
+        return [groups[row] for row in samples.rows]
+    return _safe_indexing(part, samples.rows)
 
 
 class StepWeights:
@@ -180,20 +218,3 @@ class StepWeights:
         starts = ends - self._factors.lengths
         factors = self._factors.take(slice(None))[:, 0]
         return self._of_samples * np.add.reduceat(factors, starts)
-
-
-class _Rows:
-    """Some rows of a data set, in the form that the rest of the package reads."""
-
-    def __init__(self, data, rows):
-        self._data = data
-        self._rows = rows
-        self.lengths = data.lengths[rows]
-        self.n_channels = data.n_channels
-        self.dtype = data.dtype
-
-    def __len__(self):
-        return len(self._rows)
-
-    def take(self, rows):
-        return self._data.take(self._rows[rows])

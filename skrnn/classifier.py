@@ -1,11 +1,12 @@
 """Classification of sequences."""
 
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import (
     check_classification_targets,
     type_of_target,
@@ -48,18 +49,98 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     ----------
     hidden_layer_sizes : int or array-like of int, default=(32,)
         Units of each recurrent layer, from the input up.
-    cell : {"rnn", "lstm", "gru"}, default="lstm"
+    cell : {"rnn", "lstm", "gru", "mingru"}, default="lstm"
         The recurrence: the simple one [1]_, long short-term memory [2]_ with a forget
-        gate [3]_, or the gated recurrent unit [4]_ with the reset gate after the
-        product, as in cuDNN.
+        gate [3]_, the gated recurrent unit [4]_ with the reset gate after the
+        product, as in cuDNN, or a minimal one [19]_ whose gates hang on the inputs
+        alone: quick, and good at remembering over many steps.
     activation : {"tanh", "relu", "logistic", "identity"}, default="tanh"
         Activation of ``cell="rnn"``. The other cells have their own and ignore it.
     loss : {"log_loss", "squared_error"}, default="log_loss"
         What is minimized: the logistic loss, or half the squared error of the
         probabilities, as older recipes have it.
+    label_smoothing : float, default=0.0
+        Share of each target of "log_loss" that is given to all classes alike [18]_, in
+        [0, 1).
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes; "balanced" makes them inverse to their frequencies.
         They multiply `sample_weight`.
+    bidirectional : bool, default=False
+        Whether each layer also reads the sequences backwards [8]_: `hidden_layer_sizes`
+        units each way. The whole sequence must then be known before the first
+        prediction.
+    residual : bool, default=False
+        Whether each layer but the first adds its input to its output [9]_, for which
+        all must have the same number of units. Lets deep stacks learn.
+    layer_norm : bool, default=False
+        Whether the cells' gates are brought to mean 0 and variance 1 over the units
+        [10]_.
+    learn_initial_state : bool, default=False
+        Whether the states before the first step are learned; they are 0 otherwise.
+    pooling : {"last", "mean", "max", "attention"}, default="last"
+        How the states of the last layer become one vector for a sequence: that of its
+        last step, the mean or the largest of all its steps, or the mean weighted by a
+        softmax of each state's product with a learned vector [11]_.
+    dense_layer_sizes : int or array-like of int, default=()
+        Units of hidden dense layers with the activation ``max(0, x)`` between the
+        pooled vector and the output.
+    return_sequences : bool, default=False
+        Whether there is a target, and a prediction, for each step: `pooling` then does
+        not apply. y has an array of shape (length,) or (length, k) for each sequence,
+        or is an array of shape (n_samples, n_timesteps[, k]), or a Series or DataFrame
+        with an (instance, time) index; predictions come in the shape of X. A
+        `sample_weight` may be given for each sequence or for each step.
+    dropout : float, default=0.0
+        Share of the outputs of each hidden layer that is dropped in training, step by
+        step [12]_, in [0, 1).
+    input_dropout : float, default=0.0
+        The same share of the inputs, in [0, 1).
+    recurrent_dropout : float, default=0.0
+        Share of the recurrent connections that is dropped, the same ones at all steps
+        of a sequence [13]_, in [0, 1). ``cell="mingru"`` has none.
+    input_noise : float, default=0.0
+        Standard deviation of the normal noise that is added to the inputs in training,
+        in units of the standardized channels [14]_.
+    adversarial_eps : float, default=0.0
+        How far standardized inputs are moved, each in the direction that raises the
+        loss; half of the loss is that of the moved inputs [15]_. Takes twice the time.
+    steps_per_frame : int, default=1
+        Consecutive steps that are folded into one of so many times the channels: fewer
+        steps are quicker, and more easily remembered. The last step of a sequence is
+        repeated to fill its last frame.
+    differences : bool, default=False
+        Whether the differences to the step before are further channels.
+    missing : {"error", "mask", "indicator"}, default="error"
+        What NaN in X means: an error; that the step is skipped; or that the value is 0
+        after standardizing, with a further channel for each that is 1 where it is
+        missing.
+    embedding_dim : int or None, default=None
+        Learned numbers that stand for a token [16]_; None if X holds no tokens, which
+        are whole numbers from 0.
+    embeddings : array-like of shape (n_tokens, embedding_dim), default=None
+        Numbers to begin with, for instance of word vectors; with
+        ``freeze="embedding"`` they stay.
+    token_channels : int, str, array-like of these or None, default=None
+        Channels that hold tokens, by place or name. None means all, if there are any.
+    n_tokens : int or None, default=None
+        Size of the vocabulary. None means the largest token in fit and those below it.
+    padding_token : int or None, default=None
+        A token that stands for no step: such steps are skipped wherever they are.
+    unknown_tokens : {"error", "ignore"}, default="error"
+        What is done with tokens beyond the vocabulary. Zeros stand for ignored ones.
+    init : fitted estimator, dict of str to ndarray or None, default=None
+        A model, or its `weights_`, to begin with: parameters of the same names are
+        taken over, those of the output only if they fit; from a model also how its
+        channels were standardized. In a search, which clones what it is given, wrap a
+        model in :class:`~sklearn.frozen.FrozenEstimator`.
+    freeze : str or sequence of str, default=()
+        Parameters that stay as they are, by their names in `weights_` or by what stands
+        before a dot in them: "embedding", "layers.0", "layers.1.bias", "output".
+    bptt_steps : int or None, default=None
+        Steps that the gradient goes back through time at most [17]_. Long sequences are
+        then gone through in pieces of so many steps with an update after each, the
+        states carried on; a minibatch has 32 sequences at most in float32, 16 in
+        float64 (with AVX-512, otherwise fewer). None means all steps.
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         The optimizer: Adam [5]_, Adam with decoupled weight decay [6]_, RMSprop, or
         gradient descent with momentum.
@@ -104,6 +185,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     early_stopping : bool, default=False
         Whether to hold out a part of the training data, to stop when its score no
         longer improves, and to end with the best weights, stopped or not.
+    scoring : str, callable or None, default=None
+        How `early_stopping` scores the validation set: as
+        :func:`sklearn.metrics.check_scoring` takes it; None means `score`.
     validation_fraction : float, default=0.1
         The part that is held out, with the shares of the
         classes kept where possible, in (0, 1).
@@ -186,6 +270,26 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     .. [6] Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
     .. [7] Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
        networks", ICML 2013.
+    .. [8] Schuster and Paliwal, "Bidirectional recurrent neural networks", IEEE
+       Transactions on Signal Processing 45, 1997.
+    .. [9] He et al., "Deep residual learning for image recognition", CVPR 2016.
+    .. [10] Ba, Kiros and Hinton, "Layer normalization", arXiv 1607.06450, 2016.
+    .. [11] Yang et al., "Hierarchical attention networks for document classification",
+       NAACL 2016; Bahdanau, Cho and Bengio, "Neural machine translation by jointly
+       learning to align and translate", ICLR 2015.
+    .. [12] Srivastava et al., "Dropout", JMLR 15, 2014; Zaremba, Sutskever and Vinyals,
+       "Recurrent neural network regularization", arXiv 1409.2329, 2014.
+    .. [13] Gal and Ghahramani, "A theoretically grounded application of dropout in
+       recurrent neural networks", NeurIPS 2016.
+    .. [14] Graves, "Practical variational inference for neural networks", NeurIPS 2011.
+    .. [15] Goodfellow, Shlens and Szegedy, "Explaining and harnessing adversarial
+       examples", ICLR 2015.
+    .. [16] Bengio et al., "A neural probabilistic language model", JMLR 3, 2003.
+    .. [17] Williams and Peng, "An efficient gradient-based algorithm for on-line
+       training of recurrent network trajectories", Neural Computation 2, 1990.
+    .. [18] Szegedy et al., "Rethinking the inception architecture for computer vision",
+       CVPR 2016.
+    .. [19] Feng et al., "Were RNNs all we needed?", arXiv 2410.01201, 2024.
 
     Examples
     --------
@@ -207,6 +311,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     _parameter_constraints: dict = {
         **CONSTRAINTS,
         "loss": [StrOptions({"log_loss", "squared_error"})],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
@@ -217,7 +322,32 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         cell: str = "lstm",
         activation: str = "tanh",
         loss: str = "log_loss",
+        label_smoothing: float = 0.0,
         class_weight: dict | list | str | None = None,
+        bidirectional: bool = False,
+        residual: bool = False,
+        layer_norm: bool = False,
+        learn_initial_state: bool = False,
+        pooling: str = "last",
+        dense_layer_sizes: int | ArrayLike = (),
+        return_sequences: bool = False,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        input_noise: float = 0.0,
+        adversarial_eps: float = 0.0,
+        steps_per_frame: int = 1,
+        differences: bool = False,
+        missing: str = "error",
+        embedding_dim: int | None = None,
+        embeddings: ArrayLike | None = None,
+        token_channels: int | str | ArrayLike | None = None,
+        n_tokens: int | None = None,
+        padding_token: int | None = None,
+        unknown_tokens: str = "error",
+        init: Any = None,
+        freeze: str | ArrayLike = (),
+        bptt_steps: int | None = None,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
@@ -234,6 +364,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
+        scoring: Any = None,
         validation_fraction: float = 0.1,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
@@ -249,7 +380,32 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         self.cell = cell
         self.activation = activation
         self.loss = loss
+        self.label_smoothing = label_smoothing
         self.class_weight = class_weight
+        self.bidirectional = bidirectional
+        self.residual = residual
+        self.layer_norm = layer_norm
+        self.learn_initial_state = learn_initial_state
+        self.pooling = pooling
+        self.dense_layer_sizes = dense_layer_sizes
+        self.return_sequences = return_sequences
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.input_noise = input_noise
+        self.adversarial_eps = adversarial_eps
+        self.steps_per_frame = steps_per_frame
+        self.differences = differences
+        self.missing = missing
+        self.embedding_dim = embedding_dim
+        self.embeddings = embeddings
+        self.token_channels = token_channels
+        self.n_tokens = n_tokens
+        self.padding_token = padding_token
+        self.unknown_tokens = unknown_tokens
+        self.init = init
+        self.freeze = freeze
+        self.bptt_steps = bptt_steps
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
@@ -266,6 +422,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
+        self.scoring = scoring
         self.validation_fraction = validation_fraction
         self.beta_1 = beta_1
         self.beta_2 = beta_2
@@ -384,13 +541,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; for several labels that of each label.
         """
-
-        def probabilities(raw):
-            p = self._from_raw(raw)
-            p = np.hstack([1.0 - p, p]) if self._kind == "binary" else p
-            return p.astype(raw.dtype)
-
-        return _by_parts(probabilities, self._checked_raw(X))
+        data, raw = self._checked_raw(X)
+        return self._in_shape(X, data, self._probabilities(raw))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of `predict_proba`.
@@ -405,9 +557,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        p = self.predict_proba(X)
+        data, raw = self._checked_raw(X)
+        p = self._probabilities(raw)
         with np.errstate(divide="ignore"):
-            return np.log(p, out=p)
+            return self._in_shape(X, data, np.log(p, out=p))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the log-odds, or for several classes unnormalized log-probabilities.
@@ -423,8 +576,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             The raw predictions of the network; one column for each class, or label,
             and of two classes one number, positive for the second.
         """
-        raw = self._checked_raw(X)
-        return raw[:, 0] if self._kind == "binary" else raw
+        data, raw = self._checked_raw(X)
+        return self._in_shape(X, data, raw[:, 0] if self._kind == "binary" else raw)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each sequence.
@@ -439,14 +592,35 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Classes; for several labels a 1 for each with a probability above a half.
         """
+        data, raw = self._checked_raw(X)
+        return self._in_shape(X, data, _by_parts(self._classes, raw))
 
-        def classes(raw):
-            chosen = self._choose(self._from_raw(raw))
-            if self._kind == "multilabel":
-                return chosen.astype(int)
-            return self.classes_[chosen[:, 0]]
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy: the share of right predictions.
 
-        return _by_parts(classes, self._checked_raw(X))
+        Parameters
+        ----------
+        X : array-like, list of arrays, Sequences or DataFrame of n_samples sequences
+            Test sequences.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their classes, with `return_sequences` those of all steps.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, with `return_sequences` of sequences or of steps.
+
+        Returns
+        -------
+        score : float
+            Between 0 and 1; of several labels all must be right.
+        """
+        if not self.return_sequences:
+            return super().score(X, y, sample_weight)
+        # imported here: a tenth of a second that few need
+        from sklearn.metrics import accuracy_score
+
+        data, raw = self._checked_raw(X)
+        truth, weights = self._truth_of_steps(data, y, sample_weight)
+        predicted = _by_parts(self._classes, raw)
+        return accuracy_score(truth, predicted, sample_weight=weights)
 
     # --- what BaseRNN asks for ------------------------------------------------------
 
@@ -499,7 +673,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     def _loss(self):
         (name,) = self._objective
         kind = "multiclass" if self._kind == "multiclass" else "binary"
-        return losses.CLASSIFICATION_LOSSES[name][kind], np.zeros(1)
+        smoothing = np.array([float(self.label_smoothing)])
+        return losses.CLASSIFICATION_LOSSES[name][kind], smoothing
 
     def _n_raw_outputs(self):
         return self.n_outputs_
@@ -525,6 +700,23 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         ]
         return np.prod(factors, axis=0)
 
+    def _probabilities(self, raw):
+        """Return a column for each class."""
+
+        def probabilities(raw):
+            p = self._from_raw(raw)
+            p = np.hstack([1.0 - p, p]) if self._kind == "binary" else p
+            return p.astype(raw.dtype)
+
+        return _by_parts(probabilities, raw)
+
+    def _classes(self, raw):
+        """Return the chosen classes."""
+        chosen = self._choose(self._from_raw(raw))
+        if self._kind == "multilabel":
+            return chosen.astype(int)
+        return self.classes_[chosen[:, 0]]
+
     def _from_raw(self, raw):
         loss, _ = self._loss()
         return loss.predict(raw.astype(np.float64))
@@ -545,7 +737,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         )
 
     def _strata(self, targets, n_held_out):
-        if self._kind == "multilabel":
+        if self._kind == "multilabel" or self.return_sequences:
             return None
         counts = np.unique(targets, return_counts=True)[1]
         fits = len(counts) <= n_held_out <= len(targets) - len(counts)

@@ -215,6 +215,10 @@ class Workspace:
         for place in self.stack:
             place.layer.reset(calls, place.packed, place.buffers)
 
+    def _record_carry(self, calls):
+        for place in self.stack:
+            place.layer.carry(calls, place.buffers, place.shard)
+
 
 @dataclass
 class Place:
@@ -245,8 +249,7 @@ class PredictionWorkspace(Workspace):
         )
         self._record_forward(self._calls)
         self._record_reset(self._reset_calls)
-        for place in self.stack:
-            place.layer.carry(self._carry_calls, place.buffers, place.shard)
+        self._record_carry(self._carry_calls)
         self.program = self._calls.program()
         self.reset = self._reset_calls.program()
         self.carry = self._carry_calls.program()
@@ -268,6 +271,10 @@ class TrainingWorkspace(Workspace):
 
     input_gradient : bool
         Whether `d_x` gets the gradient with respect to the inputs.
+    adversarial_eps : float
+        If positive, the loss is half of that for the inputs as they are, and half of
+        that for inputs moved so far, channel by channel, in the direction that raises
+        it: the fast gradient sign method (Goodfellow, Shlens and Szegedy 2015).
 
     Attributes
     ----------
@@ -278,21 +285,45 @@ class TrainingWorkspace(Workspace):
     """
 
     def __init__(
-        self, network, packed, n_steps, n_targets, loss, levels, input_gradient=False
+        self,
+        network,
+        packed,
+        n_steps,
+        n_targets,
+        loss,
+        levels,
+        input_gradient=False,
+        adversarial_eps=0.0,
     ):
+        input_gradient = input_gradient or adversarial_eps > 0.0
         super().__init__(network, packed, n_steps, True, input_gradient)
         lanes, steps = packed.lanes, len(self.raw)
         self.target = aligned_zeros((steps, n_targets, lanes.n_samples), lanes.dtype)
         # float64: tiny and huge weights are fine, only their ratios matter
         self.weight = np.zeros((steps, 1, lanes.n_samples))
         self.gradient = aligned_zeros((network.layout.size,), lanes.dtype)
-        self._calls = Recording()
+        self._calls = calls = Recording()
         for place in self.stack:  # parameters that may have changed
             if place.layer.learn_initial_state:
-                place.layer.reset(self._calls, place.packed, place.buffers)
-        self._record_forward(self._calls)
-        self._record_backward(self._calls, network, loss, levels)
-        self.program = self._calls.program()
+                place.layer.reset(calls, place.packed, place.buffers)
+        if adversarial_eps > 0.0:
+            calls.add(_halve, self.weight)
+        self._record_forward(calls)
+        self._record_backward(calls, network, loss, levels)
+        if adversarial_eps > 0.0:
+            eps = np.array([adversarial_eps], lanes.dtype)
+            calls.add(_move_uphill, self.x, by_row(self.d_x), eps, self.shard.n_steps)
+            self._record_forward(calls)
+            self._record_backward(calls, network, loss, levels)
+        self.program = calls.program()
+        self._reset_calls, self._carry_calls = Recording(), Recording()
+
+    def record_pieces(self):
+        """Make `reset` and `carry`, programs as in `PredictionWorkspace`."""
+        self._record_reset(self._reset_calls)
+        self._record_carry(self._carry_calls)
+        self.reset = self._reset_calls.program()
+        self.carry = self._carry_calls.program()
 
     def _record_backward(self, calls, network, loss, levels):
         d_raw = by_lane(self.stack[-1].buffers.d_output)
@@ -379,3 +410,19 @@ def load_targets(
                 weight[t, 0, lane] = 0.0
                 for k in range(target.shape[1]):
                     target[t, k, lane] = 0.0
+
+
+@kernel
+def _halve(weight):
+    for t in range(weight.shape[0]):
+        for lane in range(weight.shape[2]):
+            weight[t, 0, lane] *= 0.5
+
+
+@kernel
+def _move_uphill(x, d_x, eps, n_steps):
+    for t in range(n_steps[0]):
+        for row in range(x.shape[1]):
+            for lane in range(x.shape[2]):
+                for unit in range(x.shape[3]):
+                    x[t, row, lane, unit] += eps[0] * np.sign(d_x[t, row, lane, unit])

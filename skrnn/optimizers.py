@@ -47,6 +47,15 @@ def combine(slots, n_slots, parameters, penalized, limits, gradient, found):
 
 
 @kernel
+def leave_out(slots, n_slots, frozen):
+    """Set the gradient of frozen parameters to zero in the first `n_slots[0]` slots."""
+    for s in range(n_slots[0]):
+        for i in range(len(frozen)):
+            if frozen[i]:
+                slots[s, i] = 0.0
+
+
+@kernel
 def adam(parameters, gradient, first, second, decayed, count, rates):
     """Adam (Kingma and Ba 2015, algorithm 1), with decoupled weight decay.
 

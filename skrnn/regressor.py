@@ -38,10 +38,11 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     ----------
     hidden_layer_sizes : int or array-like of int, default=(32,)
         Units of each recurrent layer, from the input up.
-    cell : {"rnn", "lstm", "gru"}, default="lstm"
+    cell : {"rnn", "lstm", "gru", "mingru"}, default="lstm"
         The recurrence: the simple one [1]_, long short-term memory [2]_ with a forget
-        gate [3]_, or the gated recurrent unit [4]_ with the reset gate after the
-        product, as in cuDNN.
+        gate [3]_, the gated recurrent unit [4]_ with the reset gate after the
+        product, as in cuDNN, or a minimal one [18]_ whose gates hang on the inputs
+        alone: quick, and good at remembering over many steps.
     activation : {"tanh", "relu", "logistic", "identity"}, default="tanh"
         Activation of ``cell="rnn"``. The other cells have their own and ignore it.
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, \
@@ -55,6 +56,82 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     huber_delta : float, default=1.0
         Where ``loss="huber"`` turns from squared to linear, in units of the
         standardized target.
+    bidirectional : bool, default=False
+        Whether each layer also reads the sequences backwards [8]_: `hidden_layer_sizes`
+        units each way. The whole sequence must then be known before the first
+        prediction.
+    residual : bool, default=False
+        Whether each layer but the first adds its input to its output [9]_, for which
+        all must have the same number of units. Lets deep stacks learn.
+    layer_norm : bool, default=False
+        Whether the cells' gates are brought to mean 0 and variance 1 over the units
+        [10]_.
+    learn_initial_state : bool, default=False
+        Whether the states before the first step are learned; they are 0 otherwise.
+    pooling : {"last", "mean", "max", "attention"}, default="last"
+        How the states of the last layer become one vector for a sequence: that of its
+        last step, the mean or the largest of all its steps, or the mean weighted by a
+        softmax of each state's product with a learned vector [11]_.
+    dense_layer_sizes : int or array-like of int, default=()
+        Units of hidden dense layers with the activation ``max(0, x)`` between the
+        pooled vector and the output.
+    return_sequences : bool, default=False
+        Whether there is a target, and a prediction, for each step: `pooling` then does
+        not apply. y has an array of shape (length,) or (length, k) for each sequence,
+        or is an array of shape (n_samples, n_timesteps[, k]), or a Series or DataFrame
+        with an (instance, time) index; predictions come in the shape of X. A
+        `sample_weight` may be given for each sequence or for each step.
+    dropout : float, default=0.0
+        Share of the outputs of each hidden layer that is dropped in training, step by
+        step [12]_, in [0, 1).
+    input_dropout : float, default=0.0
+        The same share of the inputs, in [0, 1).
+    recurrent_dropout : float, default=0.0
+        Share of the recurrent connections that is dropped, the same ones at all steps
+        of a sequence [13]_, in [0, 1). ``cell="mingru"`` has none.
+    input_noise : float, default=0.0
+        Standard deviation of the normal noise that is added to the inputs in training,
+        in units of the standardized channels [14]_.
+    adversarial_eps : float, default=0.0
+        How far standardized inputs are moved, each in the direction that raises the
+        loss; half of the loss is that of the moved inputs [15]_. Takes twice the time.
+    steps_per_frame : int, default=1
+        Consecutive steps that are folded into one of so many times the channels: fewer
+        steps are quicker, and more easily remembered. The last step of a sequence is
+        repeated to fill its last frame.
+    differences : bool, default=False
+        Whether the differences to the step before are further channels.
+    missing : {"error", "mask", "indicator"}, default="error"
+        What NaN in X means: an error; that the step is skipped; or that the value is 0
+        after standardizing, with a further channel for each that is 1 where it is
+        missing.
+    embedding_dim : int or None, default=None
+        Learned numbers that stand for a token [16]_; None if X holds no tokens, which
+        are whole numbers from 0.
+    embeddings : array-like of shape (n_tokens, embedding_dim), default=None
+        Numbers to begin with, for instance of word vectors; with
+        ``freeze="embedding"`` they stay.
+    token_channels : int, str, array-like of these or None, default=None
+        Channels that hold tokens, by place or name. None means all, if there are any.
+    n_tokens : int or None, default=None
+        Size of the vocabulary. None means the largest token in fit and those below it.
+    padding_token : int or None, default=None
+        A token that stands for no step: such steps are skipped wherever they are.
+    unknown_tokens : {"error", "ignore"}, default="error"
+        What is done with tokens beyond the vocabulary. Zeros stand for ignored ones.
+    init : fitted estimator, dict of str to ndarray or None, default=None
+        A model, or its `weights_`, to begin with: parameters of the same names are
+        taken over, those of the output only if they fit; from a model also how its
+        channels were standardized. In a search, which clones what it is given, wrap a
+        model in :class:`~sklearn.frozen.FrozenEstimator`.
+    freeze : str or sequence of str, default=()
+        Parameters that stay as they are, by their names in `weights_` or by what stands
+        before a dot in them: "embedding", "layers.0", "layers.1.bias", "output".
+    bptt_steps : int or None, default=None
+        Steps that the gradient goes back through time at most [17]_. Long sequences are
+        then gone through in pieces of so many steps with an update after each, the
+        states carried on; a minibatch has 32 sequences at most in float32, 16 in
+        float64 (with AVX-512, otherwise fewer). None means all steps.
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         The optimizer: Adam [5]_, Adam with decoupled weight decay [6]_, RMSprop, or
         gradient descent with momentum.
@@ -99,6 +176,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     early_stopping : bool, default=False
         Whether to hold out a part of the training data, to stop when its score no
         longer improves, and to end with the best weights, stopped or not.
+    scoring : str, callable or None, default=None
+        How `early_stopping` scores the validation set: as
+        :func:`sklearn.metrics.check_scoring` takes it; None means `score`.
     validation_fraction : float, default=0.1
         The part that is held out, in (0, 1).
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -179,6 +259,24 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     .. [6] Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
     .. [7] Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
        networks", ICML 2013.
+    .. [8] Schuster and Paliwal, "Bidirectional recurrent neural networks", IEEE
+       Transactions on Signal Processing 45, 1997.
+    .. [9] He et al., "Deep residual learning for image recognition", CVPR 2016.
+    .. [10] Ba, Kiros and Hinton, "Layer normalization", arXiv 1607.06450, 2016.
+    .. [11] Yang et al., "Hierarchical attention networks for document classification",
+       NAACL 2016; Bahdanau, Cho and Bengio, "Neural machine translation by jointly
+       learning to align and translate", ICLR 2015.
+    .. [12] Srivastava et al., "Dropout", JMLR 15, 2014; Zaremba, Sutskever and Vinyals,
+       "Recurrent neural network regularization", arXiv 1409.2329, 2014.
+    .. [13] Gal and Ghahramani, "A theoretically grounded application of dropout in
+       recurrent neural networks", NeurIPS 2016.
+    .. [14] Graves, "Practical variational inference for neural networks", NeurIPS 2011.
+    .. [15] Goodfellow, Shlens and Szegedy, "Explaining and harnessing adversarial
+       examples", ICLR 2015.
+    .. [16] Bengio et al., "A neural probabilistic language model", JMLR 3, 2003.
+    .. [17] Williams and Peng, "An efficient gradient-based algorithm for on-line
+       training of recurrent network trajectories", Neural Computation 2, 1990.
+    .. [18] Feng et al., "Were RNNs all we needed?", arXiv 2410.01201, 2024.
 
     Examples
     --------
@@ -217,6 +315,30 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         loss: str = "squared_error",
         quantile: float | ArrayLike = 0.5,
         huber_delta: float = 1.0,
+        bidirectional: bool = False,
+        residual: bool = False,
+        layer_norm: bool = False,
+        learn_initial_state: bool = False,
+        pooling: str = "last",
+        dense_layer_sizes: int | ArrayLike = (),
+        return_sequences: bool = False,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        input_noise: float = 0.0,
+        adversarial_eps: float = 0.0,
+        steps_per_frame: int = 1,
+        differences: bool = False,
+        missing: str = "error",
+        embedding_dim: int | None = None,
+        embeddings: ArrayLike | None = None,
+        token_channels: int | str | ArrayLike | None = None,
+        n_tokens: int | None = None,
+        padding_token: int | None = None,
+        unknown_tokens: str = "error",
+        init: Any = None,
+        freeze: str | ArrayLike = (),
+        bptt_steps: int | None = None,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
@@ -233,6 +355,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
+        scoring: Any = None,
         validation_fraction: float = 0.1,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
@@ -250,6 +373,30 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         self.loss = loss
         self.quantile = quantile
         self.huber_delta = huber_delta
+        self.bidirectional = bidirectional
+        self.residual = residual
+        self.layer_norm = layer_norm
+        self.learn_initial_state = learn_initial_state
+        self.pooling = pooling
+        self.dense_layer_sizes = dense_layer_sizes
+        self.return_sequences = return_sequences
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.input_noise = input_noise
+        self.adversarial_eps = adversarial_eps
+        self.steps_per_frame = steps_per_frame
+        self.differences = differences
+        self.missing = missing
+        self.embedding_dim = embedding_dim
+        self.embeddings = embeddings
+        self.token_channels = token_channels
+        self.n_tokens = n_tokens
+        self.padding_token = padding_token
+        self.unknown_tokens = unknown_tokens
+        self.init = init
+        self.freeze = freeze
+        self.bptt_steps = bptt_steps
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
@@ -266,6 +413,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
+        self.scoring = scoring
         self.validation_fraction = validation_fraction
         self.beta_1 = beta_1
         self.beta_2 = beta_2
@@ -362,10 +510,11 @@ class RNNRegressor(RegressorMixin, BaseRNN):
             from 0 that float32 would not tell them apart. Several quantile levels are
             the last axis.
         """
-        raw = self._checked_raw(X)
+        data, raw = self._checked_raw(X)
         y = self._from_raw(raw)
         y = y[:, 0] if self._y_is_1d else y
-        return y.astype(raw.dtype) if self._resolves(raw.dtype) else y
+        y = y.astype(raw.dtype) if self._resolves(raw.dtype) else y
+        return self._in_shape(X, data, y)
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return R², or with ``loss="quantile"`` the mean D² pinball score.
@@ -375,16 +524,19 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         X : array-like, list of arrays, Sequences or DataFrame of n_samples sequences
             Test sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets.
+            Their targets, with `return_sequences` those of all steps.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
+            Weights, with `return_sequences` of sequences or of steps.
 
         Returns
         -------
         score : float
             1 for perfect predictions, 0 for those of a constant.
         """
-        y_pred = self._from_raw(self._checked_raw(X))
+        data, raw = self._checked_raw(X)
+        y_pred = self._from_raw(raw)
+        if self.return_sequences:
+            y, sample_weight = self._truth_of_steps(data, y, sample_weight)
         y = _check_y(y, multi_output=True, y_numeric=True, estimator=self)
         return self._score_encoded(y.reshape(len(y), -1), y_pred, sample_weight)
 
@@ -437,11 +589,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         _, levels, _ = self._new_objective()
         return self.n_outputs_ * len(levels)
 
-    def _scale_targets(self, targets, weights, rows):
+    def _scale_targets(self, targets, weights):
         if self.standardize and self.loss != "poisson":
-            self._target_mean, self._target_scale = target_statistics(
-                targets, weights, rows
-            )
+            self._target_mean, self._target_scale = target_statistics(targets, weights)
         else:
             self._target_mean = np.zeros(self.n_outputs_)
             self._target_scale = np.ones(self.n_outputs_)

@@ -23,7 +23,7 @@ from skrnn.network import (
     load,
     load_targets,
 )
-from skrnn.optimizers import combine
+from skrnn.optimizers import combine, leave_out
 from skrnn.parameters import aligned_zeros
 from skrnn.recording import Recording, replay, run
 from skrnn.threads import Threads
@@ -87,6 +87,10 @@ class Trainer:
         Largest norm of the gradient, 0 for none.
     batch_size : int
     n_threads : int
+    frozen : ndarray of bool of shape (n_parameters,), default=None
+        Which parameters stay as they are.
+    adversarial_eps : float, default=0.0
+        How far inputs are moved to raise the loss, see `TrainingWorkspace`.
     """
 
     def __init__(
@@ -102,6 +106,8 @@ class Trainer:
         max_grad_norm,
         batch_size,
         n_threads,
+        frozen=None,
+        adversarial_eps=0.0,
     ):
         self.network = network
         self.parameters = parameters
@@ -113,11 +119,12 @@ class Trainer:
         self.alpha = alpha
         self.batch_size = batch_size
         self.n_threads = n_threads
+        self._frozen = frozen
+        self._adversarial_eps = adversarial_eps
         dtype = parameters.dtype
         lengths = training_set.data.lengths[training_set.rows]
         self._longest = int(lengths.max())
-        flops = 3 * network.flops(int(batch_size * lengths.mean()))
-        self._lanes = training_lanes(dtype, batch_size, flops, network.takes_pairs)
+        self._lanes = self._choose_lanes(lengths)
         self._packed = PackedParameters(network, parameters, self._lanes, training=True)
         n_shards = -(-batch_size // self._lanes.n_samples)
         n_slots = min(n_shards, MAX_SLOTS)
@@ -131,11 +138,19 @@ class Trainer:
         self._calls = self._record_update()
         self._update = self._calls.program()
 
+    def _choose_lanes(self, lengths):
+        flops = 3 * self.network.flops(int(self.batch_size * lengths.mean()))
+        return training_lanes(
+            self.parameters.dtype, self.batch_size, flops, self.network.takes_pairs
+        )
+
     def _record_update(self):
         """Record what turns the slots into new parameters, ready for use."""
         calls = Recording()
         gradient = np.zeros_like(self._slots[0])
         penalized = self.network.layout.penalized(gradient.dtype)
+        if self._frozen is not None:
+            calls.add(leave_out, self._slots, self._n_slots, self._frozen)
         calls.add(
             combine,
             self._slots,
@@ -162,6 +177,7 @@ class Trainer:
                 n_targets,
                 self.loss,
                 self.levels,
+                adversarial_eps=self._adversarial_eps,
             )
 
         return Threads(self.n_threads, make_workspace)
@@ -185,7 +201,7 @@ class Trainer:
         steps, weight_sums = batches.sums(lengths), batches.sums(weights)
         sizes = np.diff(batches.shards[batches.batches])
         seen = n_samples_seen + np.cumsum(sizes) - sizes
-        n_updates = self.optimizer.n_updates
+        n_updates = self._updates_before(n_samples_seen, len(sizes))
         rates = [
             self.schedule.rate(n_updates + b, n) for b, n in enumerate(seen.tolist())
         ]
@@ -204,6 +220,10 @@ class Trainer:
             if not np.isfinite(array).all():
                 raise Divergence
         return float(losses @ weight_sums / weight_sums.sum())
+
+    def _updates_before(self, n_samples_seen, n_batches):
+        """Return how many minibatches came before this epoch."""
+        return self.optimizer.n_updates
 
     def _train_on(self, threads, batches, rates, weight_sums, losses):
         """Update the parameters by each minibatch at its rate; fill in their losses."""

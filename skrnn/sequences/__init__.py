@@ -15,6 +15,7 @@ from skrnn.sequences.derived import (
     Filled,
     Frames,
     Indicator,
+    Rows,
     SkipMissing,
     SkipPadding,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Frames",
     "Indicator",
     "PaddedData",
+    "Rows",
     "Sequences",
     "SkipMissing",
     "SkipPadding",

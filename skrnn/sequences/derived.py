@@ -70,6 +70,32 @@ class Derived:
         return blocks_of(self.lengths, self.n_channels * self.dtype.itemsize, max_bytes)
 
 
+class Rows(Derived):
+    """Some samples of a data set, in this order.
+
+    Parameters
+    ----------
+    data : PaddedData, Sequences or Derived
+    rows : ndarray of int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrnn.sequences import Rows, Sequences
+    >>> Rows(Sequences([[1], [2, 3]]), np.array([1])).take(slice(None)).ravel()
+    array([2., 3.])
+    """
+
+    def __init__(self, data, rows):
+        super().__init__(data, data.n_channels, data.lengths[rows])
+        self._rows = rows
+        if data.index is not None:
+            self.index = data.index[rows]
+
+    def _compute(self, rows):
+        return self._data.take(self._rows[rows])
+
+
 class Frames(Derived):
     """Consecutive steps folded into one: fewer steps of more channels.
 

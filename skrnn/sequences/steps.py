@@ -1,4 +1,4 @@
-"""What belongs to each step: targets as a user passes them, predictions in X's shape."""
+"""What belongs to each step: targets as users pass them, predictions like X."""
 
 import numpy as np
 
@@ -12,9 +12,8 @@ def read_steps(y, data, name="y"):
 
     Parameters
     ----------
-    y : array of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, k), list or \
-            object array of arrays of shape (length,) or (length, k), Sequences, or \
-            Series or DataFrame with an (instance, time) index
+    y : array of shape (n_samples, n_timesteps[, k]), list or object array of arrays \
+            of shape (length[, k]), Sequences, or frame with an (instance, time) index
     data : PaddedData or Sequences
         Whose steps they belong to.
     name : str, default="y"
