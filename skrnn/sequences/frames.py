@@ -29,20 +29,63 @@ def read_long(frame, instance, time, columns):
     if 0 in frame.shape:
         raise ValueError(f"The frame has no values: its shape is {frame.shape}.")
 
-    codes, index = pd.factorize(labels)  # numbered as they first appear
-    if codes.min() < 0:
-        raise ValueError(f"The instance label of row {codes.argmin()} is missing.")
-    # The stable sort brings together the rows of an instance, in their order.
-    order = None if (np.diff(codes) >= 0).all() else codes.argsort(kind="stable")
-    if times is not None:
-        _check_increasing(codes, times, index, order)
+    order, lengths, index = instance_order(labels, times)
     values = frame_values(frame)
     if order is not None:
         values = values[order]
     values = np.array(values, dtype=computation_dtype([values.dtype]), order="C")
-    lengths = np.bincount(codes).astype(np.int64)
     starts = np.cumsum(lengths) - lengths
     return values, starts, lengths, index, string_names(frame.columns)
+
+
+def instance_order(labels, times=None):
+    """Bring together the rows of each instance, in the order of the rows.
+
+    Parameters
+    ----------
+    labels : Index of length n_rows
+        The instance of each row.
+    times : Index of length n_rows, default=None
+        The time of each row, which must increase within an instance.
+
+    Returns
+    -------
+    order : ndarray of int of shape (n_rows,), or None
+        The rows, instance after instance; None where they lie so already.
+    lengths : ndarray of int64 of shape (n_instances,)
+        The number of rows of each instance.
+    index : Index of length n_instances
+        Their labels, as they first appear.
+    """
+    codes, index = number_instances(labels)
+    # The stable sort keeps the order of an instance's rows.
+    order = None if (np.diff(codes) >= 0).all() else codes.argsort(kind="stable")
+    if times is not None:
+        _check_increasing(codes, times, index, order)
+    return order, np.bincount(codes).astype(np.int64), index
+
+
+def number_instances(labels):
+    """Return the number of each row's instance, and the labels by first appearance."""
+    import pandas as pd
+
+    codes, index = pd.factorize(labels)
+    if (codes < 0).any():
+        raise ValueError(f"The instance label of row {codes.argmin()} is missing.")
+    return codes, index
+
+
+def rank_times(times):
+    """Return the rank of each row's time among the distinct times, and these."""
+    import pandas as pd
+
+    try:
+        ranks, clock = pd.factorize(times, sort=True)
+    except TypeError as error:
+        raise ValueError(f"The times cannot be ordered: {error}.") from error
+    if (ranks < 0).any():
+        raise ValueError(f"The time of row {ranks.argmin()} is missing.")
+    return ranks, clock
 
 
 def _labels_and_times(frame, instance, time):
@@ -117,14 +160,7 @@ def common_names(items):
 
 def _check_increasing(codes, times, index, order):
     """Raise unless times increase within each instance."""
-    import pandas as pd
-
-    try:
-        ranks, _ = pd.factorize(times, sort=True)
-    except TypeError as error:
-        raise ValueError(f"The times cannot be ordered: {error}.") from error
-    if ranks.min() < 0:
-        raise ValueError(f"The time of row {ranks.argmin()} is missing.")
+    ranks, _ = rank_times(times)
     if order is not None:
         codes, ranks = codes[order], ranks[order]
     wrong = (np.diff(codes) == 0) & (np.diff(ranks) <= 0)
