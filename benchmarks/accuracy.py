@@ -7,9 +7,10 @@
 
 Each set has its official split, and the test part is used for the score alone. The
 recipes (`recipes.py`) are what is passed to the estimator; with `--default` that is
-nothing. *Mean* and *sd* are of the seeds, *ensemble* is the score of their averaged
-probabilities; *seconds* are those of a fit on one thread. With `--torch` a PyTorch loop
-trains the same network for as many epochs of the same minibatches.
+only what a task cannot do without. *Mean* and *sd* are of the seeds, *ensemble* is the
+score of their averaged probabilities; *seconds* are those of a fit on one thread. With
+`--torch` a PyTorch loop trains the same network for as many epochs of minibatches of
+the same size.
 
 To choose settings without looking at the test part, `--holdout` scores on a fifth of
 the training part instead, another for each seed, and `--search` prints a grid search.
@@ -24,12 +25,12 @@ import json
 import os
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, train_test_split
 from sklearn.utils import _safe_indexing
 
 from peers.protocol import missing_packages
@@ -50,25 +51,23 @@ def load(task, options, seed):
     """Return (X_train, X_test, y_train, y_test), as the options want them."""
     X_train, X_test, y_train, y_test = task.load(options.data)
     if options.max_train and options.max_train < len(X_train):
-        rows = np.random.default_rng(0).permutation(len(X_train))[: options.max_train]
+        chosen = np.random.default_rng(0).permutation(len(X_train))[: options.max_train]
+        rows = np.sort(chosen)
         X_train, y_train = (_safe_indexing(part, rows) for part in (X_train, y_train))
     if not options.holdout:
         return X_train, X_test, y_train, y_test
-    is_possible = (
-        task.metric is ACCURACY and pd.Series(y_train).value_counts().min() > 1
-    )
+    if task.in_time:
+        return train_test_split(X_train, y_train, test_size=0.2, shuffle=False)
+    in_proportion = task.metric is ACCURACY and min(Counter(y_train).values()) > 1
+    strata = y_train if in_proportion else None
     return train_test_split(
-        X_train,
-        y_train,
-        test_size=0.2,
-        random_state=seed,
-        stratify=y_train if is_possible else None,
+        X_train, y_train, test_size=0.2, random_state=seed, stratify=strata
     )
 
 
 def settings_of(task, options):
     """Return what is passed to the estimator."""
-    return (task.recipe if not options.default else {}) | options.set
+    return task.needs | (task.recipe if not options.default else {}) | options.set
 
 
 def last_step(model):
@@ -113,12 +112,10 @@ def score_torch(task, options, epochs):
     missing = torch_loop.what_is_missing(settings)
     if task.metric is not ACCURACY or missing:
         return {"skipped": ", ".join(missing) or "not a classification of sequences"}
-    if task.text:
-        settings = {"embedding_dim": task.embedding_dim} | settings
     result = {"scores": [], "seconds": []}
     for seed, n_epochs in enumerate(epochs):
         X_train, X_test, y_train, y_test = load(task, options, seed)
-        if task.text:
+        if task.tokenizer:
             tokenizer = task.make_model({}, seed)[0].fit(X_train)
             X_train, X_test = map(tokenizer.transform, (X_train, X_test))
         model = torch_loop.TorchClassifier(n_epochs, seed, settings)
@@ -155,15 +152,16 @@ def search(name, options):
     task = TASKS[name]
     X, _, y, _ = load(task, options, 0)
     model = task.make_model(settings_of(task, options), 0)
-    prefix = f"{type(last_step(model)).__name__.lower()}__" if task.text else ""
+    prefix = f"{type(last_step(model)).__name__.lower()}__" if task.tokenizer else ""
     grid = {f"{prefix}{key}": values for key, values in task.grid.items()}
 
     def scoring(model, X, y):
         score = task.metric.of(model, X, y)
         return -score if task.metric.is_error else score
 
+    cv = TimeSeriesSplit(5) if task.in_time else 5
     found = GridSearchCV(
-        model, grid, scoring=scoring, cv=5, n_jobs=options.n_jobs, refit=False
+        model, grid, scoring=scoring, cv=cv, n_jobs=options.n_jobs, refit=False
     )
     found = found.fit(X, y).cv_results_
     rows = [

@@ -79,20 +79,20 @@ class Task:
     recipe: dict
     estimator: type = RNNClassifier
     metric: Metric = ACCURACY
-    text: str | None = None  # what a token is, where X are strings
-    embedding_dim: int | None = None  # of the tokens, also by default
+    tokenizer: dict | None = None  # of `SequenceTokenizer`, where X are strings
+    needs: dict = field(default_factory=dict)  # what is passed by default too
     grid: dict = field(default_factory=dict)  # what `--search` tries
+    in_time: bool = False  # whether samples are windows, in order of time
     quick: bool = False
 
     def make_model(self, settings, seed):
         """Return what a user would write: the estimator, after a tokenizer for text."""
-        if self.text is None:
+        if self.tokenizer is None:
             return self.estimator(random_state=seed, **settings)
         from skrnn import SequenceTokenizer
 
-        settings = {"embedding_dim": self.embedding_dim} | settings
         model = self.estimator(random_state=seed, **settings)
-        return make_pipeline(SequenceTokenizer(self.text), model)
+        return make_pipeline(SequenceTokenizer(**self.tokenizer), model)
 
 
 ONE_CYCLE = {"learning_rate": "cosine"}
@@ -190,8 +190,8 @@ TASKS = {
         | {"cell": "lstm", "hidden_layer_sizes": (128, 128), "bidirectional": True}
         | {"embedding_dim": 64, "dropout": 0.3, "label_smoothing": 0.1}
         | {"learning_rate_init": 0.003, "max_iter": 12},
-        text="char",
-        embedding_dim=32,
+        tokenizer={"analyzer": "char", "min_frequency": 2},
+        needs={"embedding_dim": 32},
         grid={"dropout": [0.3, 0.5], "pooling": POOLINGS},
     ),
     "rt-polarity": Task(
@@ -201,8 +201,8 @@ TASKS = {
         | {"cell": "lstm", "hidden_layer_sizes": (64,), "bidirectional": True}
         | {"embedding_dim": 64, "pooling": "mean", "dropout": 0.5}
         | {"learning_rate_init": 0.01, "max_iter": 4},
-        text="word",
-        embedding_dim=32,
+        tokenizer={"analyzer": "word", "min_frequency": 2},
+        needs={"embedding_dim": 32},
         grid={"pooling": POOLINGS, "input_dropout": [0.0, 0.5]},
     ),
     # The classic synthetic tasks. The simple peer predicts the mean, guesses the
@@ -227,9 +227,10 @@ TASKS = {
         datasets.copying(100),
         Bars(simple=12.5, reach=99, aim=99.9),
         ONE_CYCLE
-        | {"cell": "gru", "hidden_layer_sizes": (128,), "return_sequences": True}
+        | {"cell": "gru", "hidden_layer_sizes": (128,)}
         | {"learning_rate_init": 0.003, "batch_size": 128, "max_iter": 40},
         metric=COPIED,
+        needs={"return_sequences": True},
         grid={"cell": ["lstm", "gru"], "learning_rate_init": [0.001, 0.003]},
     ),
     "Mackey-Glass": Task(
@@ -241,6 +242,7 @@ TASKS = {
         estimator=RNNRegressor,
         metric=RMSE,
         grid={"cell": ["lstm", "gru"], "learning_rate_init": [0.003, 0.01]},
+        in_time=True,
         quick=True,
     ),
 }

@@ -235,7 +235,7 @@ def test_every_setting_is_a_hyperparameter(load, kind):
     classifier, regressor = RNNClassifier().get_params(), RNNRegressor().get_params()
     if kind == "recipes":
         for task in load("recipes").TASKS.values():
-            names = {*task.recipe, *task.grid}
+            names = {*task.needs, *task.recipe, *task.grid}
             assert names <= set(task.estimator().get_params())
     else:
         defaults = load("defaults")
