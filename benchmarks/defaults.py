@@ -5,11 +5,13 @@
     python benchmarks/defaults.py --out study.jsonl --base cell=gru  # around that
     python benchmarks/defaults.py --out study.jsonl --report         # what is there
 
-The problems are training parts only, split anew for each repeat with its seed: whoever
-chooses defaults here has seen no test part of `accuracy.py`. Every fit is a line of
-`--out`, written when it is done and skipped when it is there already, so that a study
-may be interrupted and goes on where it was; all settings have a fit before one has a
-second. Each fit has one thread, and its seconds are those of the processor.
+The problems are training parts only, split anew for each repeat: whoever chooses
+defaults here has seen no test part of `accuracy.py`. A small problem is cut into three
+folds, each of which is scored once. Every line of `--out` is a repeat of a problem with
+one of the settings, written when it is done and skipped when it is there already, so
+that a study may be interrupted and goes on where it was; all settings have a repeat
+before one has a second. Each fit has one thread, and its seconds are those of the
+processor.
 
 A classification is scored by its accuracy in %, a regression by the share in % by which
 its mean absolute error is below the training median's. The tables show the mean rank
@@ -32,7 +34,9 @@ import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import (
+    KFold,
     ShuffleSplit,
+    StratifiedKFold,
     StratifiedShuffleSplit,
     TimeSeriesSplit,
 )
@@ -44,6 +48,8 @@ from report import print_table
 from skrnn import RNNClassifier, RNNRegressor
 
 # Problems -----------------------------------------------------------------------------
+
+SMALL = 300  # samples
 
 
 @dataclass(frozen=True)
@@ -66,15 +72,23 @@ class Problem:
             rows = rows[counts[of] >= 4]
         return _safe_indexing(X, rows), y[rows]
 
-    def split(self, X, y, repeat):
-        """Return the rows of the training and of the validation part."""
+    def splits(self, X, y, repeat):
+        """Return the rows of each training and validation part of a repeat.
+
+        Small sets have three folds, for a few samples tell little.
+        """
         if self.kind == "series":
             # a gap, so that no training target lies in the validation part
-            folds = list(TimeSeriesSplit(4, gap=y.shape[1] - 1).split(X))
-            return folds[3 - repeat % 3]
-        splitter = StratifiedShuffleSplit if self.kind == "classes" else ShuffleSplit
-        parts = splitter(1, test_size=0.3, random_state=repeat)
-        return next(parts.split(np.zeros(len(y)), y))
+            gap, size = y.shape[1] - 1, len(X) // 6
+            return list(TimeSeriesSplit(3, gap=gap, test_size=size).split(X))
+        is_small, in_classes = len(X) < SMALL, self.kind == "classes"
+        if is_small:
+            folds = StratifiedKFold if in_classes else KFold
+            splitter = folds(3, shuffle=True, random_state=repeat)
+        else:
+            folds = StratifiedShuffleSplit if in_classes else ShuffleSplit
+            splitter = folds(1, test_size=0.3, random_state=repeat)
+        return list(splitter.split(np.zeros(len(y)), y))
 
 
 def of_file(name, target="y", fold=1, n_samples=1000):
@@ -181,6 +195,8 @@ SETTINGS = {
     "one-cycle, 1000 updates": ONE_CYCLE | {"max_iter": updates(1000, 20)},
     "one-cycle 50, batch n/8": ONE_CYCLE | {"max_iter": 50, "batch_size": share(8)},
     "one-cycle 100, batch n/8": ONE_CYCLE | {"max_iter": 100, "batch_size": share(8)},
+    "one-cycle 50, batch 16": ONE_CYCLE | {"max_iter": 50, "batch_size": 16},
+    "one-cycle 100, batch 16": ONE_CYCLE | {"max_iter": 100, "batch_size": 16},
     "one-cycle 100, batch n/16": ONE_CYCLE | {"max_iter": 100, "batch_size": share(16)},
 }
 # Several factors together, around one cycle of 100 epochs.
@@ -196,6 +212,7 @@ SETTINGS |= {
     | {"hidden_layer_sizes": (64,), "learning_rate_init": 0.005},
     "C: gru, 64 units, rate 0.005": BEST
     | {"cell": "gru", "hidden_layer_sizes": (64,), "learning_rate_init": 0.005},
+    "C: gru, batch 16": BEST | {"cell": "gru", "batch_size": 16},
     "C: gru, batch n/8": BEST | {"cell": "gru", "batch_size": share(8)},
     "C: 64 units, batch n/8": BEST
     | {"hidden_layer_sizes": (64,), "batch_size": share(8)},
@@ -263,24 +280,32 @@ def read_results(path):
 
 
 def fit_and_score(problem, X, y, repeat, settings):
-    """Return score, seconds and epochs of one fit; no score if it diverges."""
-    train, test = problem.split(X, y, repeat)
-    estimator = RNNClassifier if problem.kind == "classes" else RNNRegressor
-    model = estimator(random_state=repeat, **settings)
-    begin = time.process_time()
-    try:
-        model.fit(_safe_indexing(X, train), y[train])
-    except ValueError as error:
-        return {"score": None, "error": str(error)}
-    seconds = time.process_time() - begin
+    """Return mean score, seconds and epochs of a repeat; no score if one diverges."""
+    results = []
+    for train, test in problem.splits(X, y, repeat):
+        estimator = RNNClassifier if problem.kind == "classes" else RNNRegressor
+        model = estimator(random_state=repeat, **settings)
+        begin = time.process_time()
+        try:
+            model.fit(_safe_indexing(X, train), y[train])
+        except ValueError as error:
+            return {"score": None, "error": str(error)}
+        seconds = time.process_time() - begin
+        score = score_of(problem, model, X, y, train, test)
+        results.append([score, seconds, model.n_iter_])
+    return dict(
+        zip(("score", "seconds", "epochs"), np.mean(results, axis=0), strict=True)
+    )
+
+
+def score_of(problem, model, X, y, train, test):
+    """Return the score of a fitted model on the rows of `test`."""
     X_test = _safe_indexing(X, test)
     if problem.kind == "classes":
-        score = 100 * model.score(X_test, y[test])
-    else:
-        error = np.abs(model.predict(X_test) - y[test]).mean()
-        score = 100 - 100 * error / np.abs(y[test] - np.median(y[train], axis=0)).mean()
-    score = max(float(score), -100.0)
-    return {"score": score, "seconds": seconds, "epochs": model.n_iter_}
+        return 100 * model.score(X_test, y[test])
+    error = np.abs(model.predict(X_test) - y[test]).mean()
+    of_median = np.abs(y[test] - np.median(y[train], axis=0)).mean()
+    return max(100 - 100 * error / of_median, -100.0)
 
 
 def plan(options):
@@ -305,7 +330,7 @@ class Data:
         if name not in self.known:
             problem = PROBLEMS[name]
             X, y = problem.read(self.options.data, self.options.max_samples)
-            self.known[name] = X, y, len(problem.split(X, y, 0)[0])
+            self.known[name] = X, y, len(problem.splits(X, y, 0)[0][0])
         return self.known[name]
 
 
@@ -429,7 +454,11 @@ def parse_arguments():
     add("--problems", nargs="+", choices=PROBLEMS, metavar="PROBLEM")
     add("--settings", nargs="+", choices=SETTINGS, metavar="SETTING")
     add("--base", nargs="+", type=parse_setting, default=[], metavar="NAME=VALUE")
-    add("--repeats", type=int, help="splits and seeds (default: 5, quick: 1)")
+    add(
+        "--repeats",
+        type=int,
+        help="seeds of splits and networks (default: 5, quick: 1)",
+    )
     add("--max-samples", type=int, help="of each problem (default: 2000, quick: 200)")
     add("--time-limit", type=float, default=math.inf, help="seconds")
     add("--quick", action="store_true", help="a few problems and one repeat")

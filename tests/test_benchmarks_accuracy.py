@@ -318,15 +318,29 @@ def test_rules_give_enough_updates(load):
     assert defaults.resolve(only, 40) == {"max_iter": 100}
 
 
-@pytest.mark.parametrize("repeat", [0, 1, 2, 3])
-def test_no_training_target_lies_in_the_validation_part(load, repeat):
+def test_no_training_target_lies_in_the_validation_part(load):
     defaults = load("defaults")
     X, y = load("datasets").windows(np.arange(100.0), 12, 4)
-    problem = defaults.Problem(None, "series")
-    train, test = problem.split(X, y, repeat)
-    # window i has the targets i + 12 to i + 15
-    assert train.max() + 15 < test.min() + 12
-    assert len(train) > len(X) // 4
+    splits = defaults.Problem(None, "series").splits(X, y, 0)
+    assert len(splits) == 3
+    for train, test in splits:
+        # window i has the targets i + 12 to i + 15
+        assert train.max() + 15 < test.min() + 12
+        assert len(train) > len(X) // 3
+
+
+@pytest.mark.parametrize(("n_samples", "n_parts"), [(90, 3), (300, 1)])
+def test_every_sample_of_a_small_problem_is_scored(load, n_samples, n_parts):
+    problem = load("defaults").Problem(None, "classes")
+    y = np.arange(n_samples) % 3
+    first, second = (problem.splits(np.zeros(n_samples), y, r) for r in (0, 1))
+    scored = np.concatenate([test for _, test in first])
+    assert len(first) == n_parts
+    assert len(set(scored)) == len(scored) == 90
+    for train, test in first:
+        assert not set(train) & set(test)
+        assert np.bincount(y[test]).tolist() == [len(test) // 3] * 3
+    assert any((a != b).any() for (_, a), (_, b) in zip(first, second, strict=True))
 
 
 def test_a_problem_is_cut_to_classes_that_can_be_split(load):
@@ -337,9 +351,6 @@ def test_a_problem_is_cut_to_classes_that_can_be_split(load):
     assert set(y_read) == {0, 1}
     np.testing.assert_array_equal(y[X], y_read)
     assert len(problem.read(None, 20)[0]) <= 20
-    train, test = problem.split(X, y_read, 0)
-    assert not set(train) & set(test)
-    assert any((problem.split(X, y_read, 1)[1] != test).tolist())
 
 
 @pytest.fixture
