@@ -21,6 +21,8 @@ UNSUPPORTED = {
     "dense_layer_sizes": (),
     "learn_initial_state": False,
     "return_sequences": False,
+    "adversarial_eps": 0.0,
+    "bptt_steps": None,
     "class_weight": None,
     "early_stopping": False,
     "activation": "tanh",
@@ -43,7 +45,8 @@ def frames(x, settings):
     if settings.get("differences"):
         x = np.hstack([x, np.diff(x, axis=0, prepend=x[:1])])
     k = settings.get("steps_per_frame", 1)
-    return x[len(x) % k :].reshape(len(x) // k, -1) if k > 1 else x
+    missing = -len(x) % k  # the last step is repeated to fill its frame
+    return np.pad(x, [(0, missing), (0, 0)], "edge").reshape(-(-len(x) // k), -1)
 
 
 class Network(nn.Module):

@@ -296,6 +296,13 @@ def test_padding_changes_nothing_in_torch(torch_loop, pooling):
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
+def test_torch_folds_steps_and_adds_differences(torch_loop):
+    settings = {"differences": True, "steps_per_frame": 2}
+    folded = torch_loop.frames([1, 4, 9], settings)
+    assert folded.tolist() == [[1, 0, 4, 3], [9, 5, 9, 5]]
+    assert torch_loop.frames([1, 4], {}).tolist() == [[1], [4]]
+
+
 def test_what_torch_does_not_do_is_named(torch_loop):
     assert torch_loop.what_is_missing({"cell": "gru", "pooling": "max"}) == []
     settings = {"cell": "mingru", "layer_norm": True, "residual": False}
