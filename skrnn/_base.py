@@ -369,9 +369,7 @@ class BaseRNN(
             "nesterovs_momentum": self.nesterovs_momentum,
             "weight_decay": self.alpha if self.solver == "adamw" else 0.0,
         }
-        decayed = network.layout.penalized(self._parameters.dtype)
-        if frozen is not None:
-            decayed[frozen] = 0.0
+        decayed = network.layout.penalized(self._parameters.dtype, frozen)
         return Optimizer.create(self.solver, settings, decayed)
 
     def _epoch_reporter(self, context, X, y):
