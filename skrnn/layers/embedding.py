@@ -42,7 +42,7 @@ class Embedding(Layer):
         }
 
     def flops(self):
-        """Return the multiply-adds of a step: none, but what is copied takes as long."""
+        """Return the numbers that a step copies, in the place of multiply-adds."""
         return self.n_outputs
 
     def initialize(self, parameters, random_state):
