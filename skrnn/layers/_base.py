@@ -1,5 +1,6 @@
 """What every layer offers the network, and the buffers it works in."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,10 @@ class Layer:
         """Return a dict of the names and shapes of the parameters."""
         return {}
 
+    def flops(self):
+        """Return the multiply-adds of a step: one for each parameter."""
+        return sum(math.prod(shape) for shape in self.parameter_shapes().values())
+
     def initialize(self, parameters, random_state):
         """Fill the parameters with their values before training."""
 
@@ -87,6 +92,10 @@ class Layer:
 
     def states(self, buffers):
         """Return what is carried from step to step, by lane: the first step of each."""
+        return []
+
+    def state_sizes(self):
+        """Return how many rows each of these states has."""
         return []
 
     def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
