@@ -301,17 +301,19 @@ def test_noise_goes_with_pieces():
 # --- the estimator --------------------------------------------------------------------
 
 
+@pytest.mark.needs_jit
 def test_an_estimator_learns_by_pieces():
+    """With more updates an epoch it learns a moving sum in fewer of them."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(4, 300, 1))
-    y = np.cumsum(X, axis=1)[:, :, 0] * 0.1
+    X = rng.normal(size=(4, 200, 1))
+    y = (X + np.roll(X, 1, axis=1))[:, :, 0]
     options = {"return_sequences": True, "max_iter": 8, "random_state": 0}
     options["n_iter_no_change"] = np.inf
     by_pieces, whole = (
         RNNRegressor(**options, bptt_steps=n).fit(X, y).loss_curve_ for n in (20, None)
     )
     assert by_pieces[-1] < 0.5 * by_pieces[0]
-    assert by_pieces[-1] < whole[-1]  # which has had one update an epoch
+    assert by_pieces[-1] < 0.5 * whole[-1]  # which has had one update an epoch
 
 
 @pytest.mark.parametrize(
