@@ -1,6 +1,7 @@
 """From a fitted estimator to its gradients: what the functions of inspection share."""
 
 import numpy as np
+from joblib import effective_n_jobs
 
 from skrnn.gradients import backward_passes, selected_output, steps_in_lanes
 from skrnn.inspection.targets import (
@@ -180,7 +181,7 @@ class Explained(Reading):
             parameters,
             self.estimator._inputs.prepare(data),
             *self.estimator._standardization(),
-            1,
+            effective_n_jobs(self.estimator.n_jobs),
         )
 
     def seen(self):
