@@ -58,7 +58,7 @@ class Residual(Layer):
 
     def state_sizes(self):
         """Return how many rows each of these states has."""
-        return self._layer.state_sizes()
+        return self.layer.state_sizes()
 
     def forward(self, calls, packed, x, buffers, shard):
         """Fill the output."""
