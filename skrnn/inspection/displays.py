@@ -423,7 +423,7 @@ class GradientNormDisplay(_Display):
         ax.set(
             yscale="log",
             xlabel=label,
-            ylabel="norm of the gradient, mean of the samples",
+            ylabel="norm of the gradient",
         )
         if len(self.norms) > 1:
             ax.legend(frameon=False)

@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._base import BaseRNN
 from skrnn._inputs import check_tokens
-from skrnn.sequences import like_steps
+from skrnn.scaling import like_data
+from skrnn.sequences import PaddedData, like_steps
 
 
 def check_network(estimator):
@@ -51,9 +52,6 @@ def in_shape_of(X, data, values):
     shaped : ndarray, Series or DataFrame
         As :func:`input_gradient` describes it.
     """
-    from skrnn.scaling import like_data
-    from skrnn.sequences import PaddedData
-
     if isinstance(data, PaddedData) or hasattr(X, "iloc"):
         return like_data(X, data, values)
     shaped = like_steps(X, data, values)
