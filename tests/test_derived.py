@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import config_context
 
-from skrnn import RNNRegressor, _base
+from skrnn import RNNRegressor, _reading
 from skrnn.blocks import row_blocks
 from skrnn.canonical import canonical_rows
 from skrnn.scaling import SequenceScaler, channel_statistics
@@ -302,7 +302,7 @@ def test_learning_from_them_is_learning_from_their_steps(monkeypatch, shuffle):
         random_state=0,
     )
     expected = model.fit(laid_out, y).predict(laid_out)
-    monkeypatch.setattr(_base, "check_sequences", lambda *_, **__: computed)
+    monkeypatch.setattr(_reading, "check_sequences", lambda *_, **__: computed)
     np.testing.assert_array_equal(model.fit(None, y).predict(None), expected)
 
 
