@@ -302,17 +302,6 @@ class BaseRNN(
     def _make_trainer(self, network, *args, **kwargs):
         if self.bptt_steps is None:
             return training.Trainer(network, *args, **kwargs)
-        whole = None
-        if not network.is_causal:
-            whole = "bidirectional=True"
-        elif not self.return_sequences and self.pooling != "last":
-            whole = f"pooling={self.pooling!r}"
-        elif self.learn_initial_state:
-            whole = "learn_initial_state=True"
-        if whole:
-            raise ValueError(
-                f"bptt_steps cuts sequences, but {whole} needs whole ones."
-            )
         return TruncatedTrainer(int(self.bptt_steps), network, *args, **kwargs)
 
     def _targets_for_training(self, targets, dtype):
@@ -397,6 +386,8 @@ class BaseRNN(
     def _publish(self):
         """Set the public attributes from the progress so far."""
         progress = self._progress
+        # another object for other numbers: streams that are kept go by that
+        self._parameters = self._parameters[:]
         self.n_iter_ = len(progress.loss_curve)
         self.t_ = progress.n_samples_seen
         self.loss_curve_ = list(progress.loss_curve)

@@ -33,7 +33,8 @@ def architecture_of(estimator, inputs, n_outputs):
     Raises
     ------
     ValueError
-        If sizes are not positive integers, or `residual` meets layers of other widths.
+        If sizes are not positive integers, `residual` meets layers of other widths, or
+        `bptt_steps` what needs whole sequences.
     """
     sizes = check_sizes("hidden_layer_sizes", estimator.hidden_layer_sizes)
     if estimator.residual:
@@ -44,6 +45,8 @@ def architecture_of(estimator, inputs, n_outputs):
                     f"output, so they must be as wide: layer {i} has {below} units, "
                     f"layer {i + 1} has {above} (hidden_layer_sizes={sizes})."
                 )
+    if estimator.bptt_steps is not None:
+        _check_pieces(estimator)
     return Architecture(
         cell=estimator.cell,
         activation=estimator.activation,
@@ -61,6 +64,19 @@ def architecture_of(estimator, inputs, n_outputs):
         n_tokens=inputs.n_tokens,
         embedding_dim=inputs.embedding_dim,
     )
+
+
+def _check_pieces(estimator):
+    """Raise if what is learned needs whole sequences."""
+    whole = None
+    if estimator.bidirectional:
+        whole = "bidirectional=True"
+    elif not estimator.return_sequences and estimator.pooling != "last":
+        whole = f"pooling={estimator.pooling!r}"
+    elif estimator.learn_initial_state:
+        whole = "learn_initial_state=True"
+    if whole:
+        raise ValueError(f"bptt_steps cuts sequences, but {whole} needs whole ones.")
 
 
 def noise_of(estimator):
