@@ -150,6 +150,7 @@ class Trainer:
         gradient = np.zeros_like(self._slots[0])
         penalized = self.network.layout.penalized(gradient.dtype)
         if self._frozen is not None:
+            penalized[self._frozen] = 0.0
             calls.add(leave_out, self._slots, self._n_slots, self._frozen)
         calls.add(
             combine,

@@ -14,7 +14,7 @@ Left out, because they cannot pass by their meaning:
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skrnn import RNNClassifier, RNNRegressor
+from skrnn import RNNClassifier, RNNRegressor, RNNTransformer
 
 pytestmark = [
     pytest.mark.contract,
@@ -42,8 +42,14 @@ REGRESSORS = [
 CLASSIFIERS = [
     {"loss": "squared_error", "batch_size": 16},
 ]
+TRANSFORMERS = [
+    {"cell": "gru"},
+    {"task": "reconstruct", "bidirectional": True, "pooling": "last"},
+    {"task": "reconstruct", "input_noise": 0.1, "pooling": "max", "n_jobs": 2},
+]
 ESTIMATORS = [RNNRegressor(**{**BRIEF, **s}) for s in BOTH + REGRESSORS]
 ESTIMATORS += [RNNClassifier(**{**BRIEF, **s}) for s in BOTH + CLASSIFIERS]
+ESTIMATORS += [RNNTransformer(**{**BRIEF, **s}) for s in TRANSFORMERS]
 
 # A row of weight 2 and two rows agree to the last bit in the canonical order only.
 NEEDS_SHUFFLE = {"check_sample_weight_equivalence_on_dense_data"}
