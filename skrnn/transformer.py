@@ -52,7 +52,7 @@ PASSED_ON = (
     "n_jobs",
 )
 # Of task="reconstruct", where an undisturbed network would learn to copy.
-INPUT_DROPOUT = 0.3
+INPUT_DROPOUT = 0.5
 
 
 class RNNTransformer(
@@ -97,7 +97,7 @@ class RNNTransformer(
     dropout : float, default=0.0
         Share of the outputs of each layer that is dropped in training, in [0, 1).
     input_dropout : float or "auto", default="auto"
-        Share of the inputs that is dropped in training, in [0, 1). "auto" is 0.3 with
+        Share of the inputs that is dropped in training, in [0, 1). "auto" is 0.5 with
         ``task="reconstruct"`` unless there is `input_noise`, and otherwise 0.
     recurrent_dropout : float, default=0.0
         Share of the recurrent connections that is dropped in training, in [0, 1).
