@@ -178,23 +178,23 @@ class RNNTransformer(
 
     Examples
     --------
-    Sine waves of two frequencies, told apart without labels:
+    Waves of two frequencies, half of which have a label:
 
     >>> import numpy as np
-    >>> from sklearn.cluster import KMeans
-    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.linear_model import LogisticRegression
     >>> from skrnn import RNNTransformer
     >>> rng = np.random.default_rng(0)
-    >>> frequency = np.repeat([0.3, 0.9], 20)
-    >>> phase = rng.uniform(0, 6, size=(40, 1))
-    >>> X = np.sin(frequency[:, np.newaxis] * np.arange(30) + phase)
+    >>> is_fast = np.arange(40) % 2
+    >>> phases = rng.uniform(0, 6, size=(40, 1))
+    >>> X = np.sin((0.4 + 0.5 * is_fast[:, np.newaxis]) * np.arange(30) + phases)
     >>> features = RNNTransformer((8,), cell="gru", learning_rate="cosine",
     ...                           max_iter=60, random_state=0)
-    >>> features.fit_transform(X).shape
+    >>> states = features.fit_transform(X)
+    >>> states.shape
     (40, 8)
-    >>> groups = make_pipeline(features, KMeans(2, random_state=0)).fit_predict(X)
-    >>> len(set(groups[:20])), len(set(groups[20:])), groups[0] != groups[-1]
-    (1, 1, True)
+    >>> model = LogisticRegression(C=100).fit(states[:20], is_fast[:20])
+    >>> model.score(states[20:], is_fast[20:])
+    1.0
     """
 
     _parameter_constraints: dict = {
