@@ -10,7 +10,6 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
-from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
@@ -230,7 +229,7 @@ class BaseRNN(
         # copies: a shallow copy of the estimator, or a file, may share the arrays
         self._parameters = aligned_copy(self._parameters)
         self._progress = self._progress.copy()
-        decayed = self._decayed(network, frozen)
+        decayed = network.layout.penalized(self._parameters.dtype, frozen)
         if incremental and self._optimizer is not None:
             self._optimizer = self._optimizer.copy()
             self._optimizer.hold(frozen, decayed)
@@ -346,6 +345,9 @@ class BaseRNN(
             return None
         if self.scoring is None:
             return lambda: self._score_on(held_out)
+        # imported here: a tenth of a second that few need
+        from sklearn.metrics import check_scoring
+
         scorer = check_scoring(self, scoring=self.scoring)
         rows, weights = held_out.rows, held_out.score_weights[held_out.rows]
         keywords = {}
@@ -386,13 +388,6 @@ class BaseRNN(
             "weight_decay": self.alpha if self.solver == "adamw" else 0.0,
         }
         return Optimizer.create(self.solver, settings, decayed)
-
-    def _decayed(self, network, frozen):
-        """Return ones where weight decay applies: to weights that are not frozen."""
-        decayed = network.layout.penalized(self._parameters.dtype)
-        if frozen is not None:
-            decayed[frozen] = 0.0
-        return decayed
 
     def _epoch_reporter(self, context, X, y):
         """Return what runs an epoch between the callbacks and prints its loss."""
@@ -466,7 +461,14 @@ class BaseRNN(
         are the gates one after the other, each as wide as the layer: i, f, n, o for
         the LSTM; r, z, n for the GRU. ``recurrent_weights`` likewise, in the order
         n, r, z for the GRU, and ``bias``, for the GRU those of the recurrent n, r, z
-        and the n of the inputs. ``output.weights`` is (n_units, n_outputs).
+        and the n of the inputs; the minGRU has z, n and no recurrent weights. With
+        `layer_norm` there is a ``gain`` for each bias, with `learn_initial_state` an
+        ``initial_hidden`` and for the LSTM an ``initial_state``, and with
+        `bidirectional` all of them once more under ``layers.0.reverse.``
+
+        ``pooling.query`` has shape (n_units,) and ``embedding.0.vectors``, for the
+        tokens of channel 0, (n_tokens, embedding_dim). ``dense_layers.0.weights`` and
+        ``output.weights`` have shape (n_inputs, n_outputs).
         """
         if not hasattr(self, "_parameters"):
             raise AttributeError(
@@ -594,4 +596,5 @@ class BaseRNN(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing != "error"
         return tags

@@ -73,6 +73,11 @@ class InputForm:
             _refuse_with_tokens(estimator)
         elif estimator.padding_token is not None:
             raise ValueError("padding_token needs tokens: set embedding_dim.")
+        if estimator.return_sequences and form.steps_per_frame > 1:
+            raise ValueError(
+                "With return_sequences=True each step has a target, so steps_per_frame "
+                f"must be 1, got {form.steps_per_frame}."
+            )
         form.mean, form.scale = np.zeros(n_channels), np.ones(n_channels)
         return form
 

@@ -97,15 +97,14 @@ class ReadingMixin:
             sample_weight = np.broadcast_to(1.0, (len(data),))  # one number in memory
         if not self.shuffle:  # the order is the user's
             return np.nonzero(sample_weight > 0)[0], sample_weight
+        content, encoded = self._inputs.present(data), np.zeros((len(data), 1))
         if self.return_sequences:
-            content = Beside(self._inputs.present(data), targets)
+            content = Beside(content, targets)
             if factors is not None:
                 content = Beside(content, factors)
-            nothing = np.zeros((len(data), 1))
-            rows, merged = canonical_rows(content, nothing, sample_weight)
         else:
             encoded = targets.take(slice(None))
-            rows, merged = canonical_rows(data, encoded, sample_weight)
+        rows, merged = canonical_rows(content, encoded, sample_weight)
         if len(rows) == len(data):  # none is merged
             return rows, sample_weight
         weights = np.zeros(len(data))

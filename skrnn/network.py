@@ -76,7 +76,7 @@ class Network:
 
     def flops(self, n_steps):
         """Multiply-adds of a forward pass over so many steps: a measure of the work."""
-        return self.layout.size * n_steps
+        return n_steps * sum(layer.flops() for layer in self.layers.values())
 
 
 @lru_cache(maxsize=32)
