@@ -49,12 +49,6 @@ class ReadingMixin:
     def _with_targets(self, data, y, sample_weight, *, reset):
         """Return `Samples` of a data set."""
         form = self._inputs
-        if self.return_sequences and form.steps_per_frame > 1:
-            raise ValueError(
-                "return_sequences=True needs a prediction for each step, but "
-                f"steps_per_frame={form.steps_per_frame} makes one step of several. "
-                "Leave it at 1."
-            )
         if form.n_tokens:
             check_tokens(form.present(data), form.n_tokens, self.unknown_tokens)
         targets = self._checked_targets(data, y, reset)

@@ -92,8 +92,6 @@ def test_what_there_is_not_is_refused():
     with pytest.raises(ValueError, match="steps_per_frame > 1"):
         model.hidden_states(X, pooling=None)
     assert model.hidden_states(X).shape == (4, 5)
-    with pytest.raises(ValueError, match="return_sequences=True.*steps_per_frame=2"):
-        model.set_params(return_sequences=True).fit(X, X[:, :, 0])
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
