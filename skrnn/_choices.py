@@ -89,6 +89,49 @@ def noise_of(estimator):
     )
 
 
+def take_over(weights, views, *, with_output):
+    """Fill parameters with those of the same names of another network.
+
+    Parameters
+    ----------
+    weights : dict of str to ndarray
+    views : dict of str to ndarray
+        What is filled.
+    with_output : bool
+        Whether to take those of the output layer too, if they have the same shapes.
+
+    Returns
+    -------
+    took_output : bool
+
+    Raises
+    ------
+    ValueError
+        If a parameter below the output has another shape, or no name is the same.
+    """
+    below = [name for name in weights if not name.startswith("output.")]
+    taken = [name for name in below if name in views]
+    for name in taken:
+        if views[name].shape != np.shape(weights[name]):
+            raise ValueError(
+                f"init has {name} of shape {np.shape(weights[name])}, but this network "
+                f"needs {views[name].shape}."
+            )
+    if not taken:
+        raise ValueError(
+            "init has no layer with the name of one of this network: it has "
+            f"{list(weights)}, needed are {list(views)}."
+        )
+    output = [name for name in views if name.startswith("output.")]
+    took_output = with_output and all(
+        name in weights and np.shape(weights[name]) == views[name].shape
+        for name in output
+    )
+    for name in taken + output * took_output:
+        views[name][:] = weights[name]
+    return took_output
+
+
 def frozen_parameters(layout, freeze):
     """Return which parameters stay as they are, a mask, or None for none.
 

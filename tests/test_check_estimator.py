@@ -14,7 +14,7 @@ Left out, because they cannot pass by their meaning:
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skrnn import RNNClassifier, RNNRegressor
+from skrnn import RNNClassifier, RNNRegressor, RNNTransformer
 
 pytestmark = [
     pytest.mark.contract,
@@ -51,13 +51,19 @@ CLASSIFIERS = [
     {"loss": "squared_error", "batch_size": 16},
     {"label_smoothing": 0.1, "freeze": "output.bias"},
 ]
+TRANSFORMERS = [
+    {"cell": "gru"},
+    {"task": "reconstruct", "bidirectional": True, "pooling": "last"},
+    {"task": "reconstruct", "input_noise": 0.1, "pooling": "max", "n_jobs": 2},
+]
 ESTIMATORS = [RNNRegressor(**{**BRIEF, **s}) for s in BOTH + REGRESSORS]
 ESTIMATORS += [RNNClassifier(**{**BRIEF, **s}) for s in BOTH + CLASSIFIERS]
+ESTIMATORS += [RNNTransformer(**{**BRIEF, **s}) for s in TRANSFORMERS]
 
 # A row of weight 2 and two rows agree to the last bit in the canonical order only.
 NEEDS_SHUFFLE = {"check_sample_weight_equivalence_on_dense_data"}
-# Here y hangs on columns, steps of certain places, and neither the gates of a mingru nor
-# a mean know what place a step has.
+# Here y hangs on steps in certain places, and neither the gates of a mingru nor a mean
+# know what place a step has.
 POSITIONLESS = {"cell": "mingru", "bidirectional": True, "pooling": "mean"}
 NEEDS_POSITIONS = {"check_regressors_train", "check_classifiers_train"}
 NEEDS_POSITIONS |= {"check_class_weight_classifiers"}
