@@ -124,7 +124,7 @@ def test_deferred_names_stand_for_the_real_ones():
     }
     assert {"training", "network_of"} <= set(deferred)
     for name, value in deferred.items():
-        assert value._real().__name__.rpartition(".")[2] == name
+        assert value._real.__name__.rpartition(".")[2] == name
 
 
 def test_several_threads_may_be_the_first_to_use_them():
@@ -135,7 +135,7 @@ def test_several_threads_may_be_the_first_to_use_them():
         "start, done = threading.Barrier(len(names)), []\n"
         "def use(name):\n"
         "    start.wait()\n"
-        "    done.append(getattr(_deferred, name)._real().__name__)\n"
+        "    done.append(getattr(_deferred, name)._real.__name__)\n"
         "threads = [threading.Thread(target=use, args=[name]) for name in names]\n"
         "for thread in threads:\n"
         "    thread.start()\n"
