@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skrnn._constraints import POOLINGS
 from skrnn.architecture import Architecture, Noise
 
 
@@ -18,6 +19,19 @@ def check_sizes(name, sizes, *, may_be_empty=False):
     if (array < 1).any():
         raise ValueError(f"{name} must be > 0, got {sizes!r}.")
     return tuple(array.tolist())
+
+
+def check_pooling(estimator):
+    """Return the pooling as a name, or a tuple of several different ones, or raise."""
+    if isinstance(estimator.pooling, str):
+        return estimator.pooling
+    names = tuple(str(name) for name in estimator.pooling)
+    if not names or len(set(names)) < len(names) or not POOLINGS.issuperset(names):
+        raise ValueError(
+            f"pooling must be one of {sorted(POOLINGS)} or several different ones, got "
+            f"{estimator.pooling!r}."
+        )
+    return names if len(names) > 1 else names[0]
 
 
 def architecture_of(estimator, inputs, n_outputs):
@@ -57,7 +71,7 @@ def architecture_of(estimator, inputs, n_outputs):
         residual=bool(estimator.residual),
         layer_norm=bool(estimator.layer_norm),
         learn_initial_state=bool(estimator.learn_initial_state),
-        pooling=None if estimator.return_sequences else estimator.pooling,
+        pooling=None if estimator.return_sequences else check_pooling(estimator),
         dense_layer_sizes=check_sizes(
             "dense_layer_sizes", estimator.dense_layer_sizes, may_be_empty=True
         ),
@@ -71,7 +85,7 @@ def _check_pieces(estimator):
     whole = None
     if estimator.bidirectional:
         whole = "bidirectional=True"
-    elif not estimator.return_sequences and estimator.pooling != "last":
+    elif not estimator.return_sequences and check_pooling(estimator) != "last":
         whole = f"pooling={estimator.pooling!r}"
     elif estimator.learn_initial_state:
         whole = "learn_initial_state=True"

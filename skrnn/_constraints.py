@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 # Names are written out, for their modules import numba; a test compares them.
+POOLINGS = {"last", "mean", "max", "attention"}
 CONSTRAINTS: dict = {
     "hidden_layer_sizes": [
         "array-like",
@@ -17,7 +18,7 @@ CONSTRAINTS: dict = {
     "residual": ["boolean"],
     "layer_norm": ["boolean"],
     "learn_initial_state": ["boolean"],
-    "pooling": [StrOptions({"last", "mean", "max", "attention"})],
+    "pooling": [StrOptions(POOLINGS), "array-like"],
     "dense_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "return_sequences": ["boolean"],
     "dropout": [Interval(Real, 0, 1, closed="left")],

@@ -27,8 +27,8 @@ class Architecture:
     layer_norm : bool
         Whether the gates of the cells are normalized.
     learn_initial_state : bool
-    pooling : str or None
-        A key of `skrnn.stack.POOLINGS`; None means a prediction for each step.
+    pooling : str, tuple of str or None
+        Keys of `skrnn.stack.POOLINGS`; None means a prediction for each step.
     dense_layer_sizes : tuple of int
         Units of the hidden dense layers below the output.
     n_tokens : tuple of (int, int)
@@ -46,7 +46,7 @@ class Architecture:
     residual: bool = False
     layer_norm: bool = False
     learn_initial_state: bool = False
-    pooling: str | None = "last"
+    pooling: str | tuple[str, ...] | None = "last"
     dense_layer_sizes: tuple[int, ...] = ()
     n_tokens: tuple[tuple[int, int], ...] = ()
     embedding_dim: int = 0

@@ -1,5 +1,6 @@
 """Regression from sequences."""
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any, Self
 
@@ -68,10 +69,11 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         [10]_.
     learn_initial_state : bool, default=False
         Whether the states before the first step are learned; they are 0 otherwise.
-    pooling : {"last", "mean", "max", "attention"}, default="last"
+    pooling : {"last", "mean", "max", "attention"} or sequence of these, default="last"
         How the states of the last layer become one vector for a sequence: that of its
         last step, the mean or the largest of all its steps, or the mean weighted by a
-        softmax of each state's product with a learned vector [11]_.
+        softmax of each state's product with a learned vector [11]_; several of them
+        side by side.
     dense_layer_sizes : int or array-like of int, default=()
         Units of hidden dense layers with the activation ``max(0, x)`` between the
         pooled vector and the output.
@@ -320,7 +322,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         residual: bool = False,
         layer_norm: bool = False,
         learn_initial_state: bool = False,
-        pooling: str = "last",
+        pooling: str | Sequence[str] = "last",
         dense_layer_sizes: int | ArrayLike = (),
         return_sequences: bool = False,
         dropout: float = 0.0,

@@ -14,6 +14,7 @@ from skrnn.layers import (
     Mean,
     RecurrentLayer,
     Residual,
+    SeveralPoolings,
 )
 
 POOLINGS = {"last": LastStep, "mean": Mean, "max": Max, "attention": Attention}
@@ -60,13 +61,20 @@ def build_layers(architecture, noise):
         stack.add(f"layers.{i}", layer)
         stack.add_noise(f"dropout.{i}", Dropout, noise.dropout)
     if architecture.pooling is not None:
-        stack.add("pooling", POOLINGS[architecture.pooling](stack.size))
+        stack.add("pooling", _pooling(architecture.pooling, stack.size))
     for i, n_units in enumerate(architecture.dense_layer_sizes):
         stack.add(f"dense_layers.{i}", Dense(stack.size, n_units, hidden=True))
         stack.add_noise(f"dense_dropout.{i}", Dropout, noise.dropout)
     if architecture.n_outputs:
         stack.add("output", Dense(stack.size, architecture.n_outputs))
     return stack.layers
+
+
+def _pooling(names, size):
+    """Return the pooling of a name, or those of several side by side."""
+    if isinstance(names, str):
+        return POOLINGS[names](size)
+    return SeveralPoolings({name: POOLINGS[name](size) for name in names})
 
 
 def _recurrent(architecture, noise, stack, n_units):

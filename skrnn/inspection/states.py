@@ -6,7 +6,13 @@ import numpy as np
 
 from skrnn.gradients import selected_output, steps_in_lanes
 from skrnn.inspection.passes import Reading
-from skrnn.layers import Attention, Bidirectional, RecurrentLayer, Residual
+from skrnn.layers import (
+    Attention,
+    Bidirectional,
+    RecurrentLayer,
+    Residual,
+    SeveralPoolings,
+)
 from skrnn.sequences import like_steps
 
 
@@ -61,7 +67,9 @@ def attention_weights(estimator: Any, X: Any) -> Any:
     """
     reading = Reading(estimator, X)
     pooling = reading.network.layers.get("pooling")
-    if not isinstance(pooling, Attention):
+    several = isinstance(pooling, SeveralPoolings)
+    attention = pooling.poolings.get("attention") if several else pooling
+    if not isinstance(attention, Attention):
         now = "None (return_sequences=True)" if pooling is None else estimator.pooling
         raise ValueError(
             'Only a model with pooling="attention" has attention weights; this one '
@@ -75,7 +83,8 @@ def attention_weights(estimator: Any, X: Any) -> Any:
         data, estimator._parameters, selected_output, [0.0], nothing, nothing
     ):
         # its backward pass has divided them by their sum
-        weights = work.stack[place].buffers.weights
+        buffers = work.stack[place].buffers
+        weights = (buffers.parts["attention"] if several else buffers).weights
         read.append(steps_in_lanes(weights[:, np.newaxis], prepared.lengths[rows]))
     values = form.spread(data, np.concatenate(read)[:, 0])
     return like_steps(X, data, values)

@@ -8,6 +8,7 @@ from skrnn.layers.noise import Dropout, GaussianNoise
 from skrnn.layers.pooling import Attention, LastStep, Max, Mean
 from skrnn.layers.recurrent import RecurrentLayer
 from skrnn.layers.residual import Residual
+from skrnn.layers.several import SeveralPoolings
 
 __all__ = [
     "ONE_STEP",
@@ -24,5 +25,6 @@ __all__ = [
     "Mean",
     "RecurrentLayer",
     "Residual",
+    "SeveralPoolings",
     "Shard",
 ]

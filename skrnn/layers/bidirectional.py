@@ -3,6 +3,7 @@
 from skrnn._jit import kernel
 from skrnn.lanes import by_lane
 from skrnn.layers._base import Buffers, Layer
+from skrnn.layers._moves import copy
 
 REVERSE = "reverse."  # before the names of the parameters of the second layer
 
@@ -90,7 +91,7 @@ class Bidirectional(Layer):
         self._ahead.forward(calls, packed["ahead"], x, buffers.ahead, shard)
         self._back.forward(calls, packed["back"], turned, buffers.back, shard)
         out = by_lane(buffers.output)
-        calls.add(_copy, out, by_lane(buffers.ahead.output), 0, n, n_steps)
+        calls.add(copy, out, 0, by_lane(buffers.ahead.output), 0, n, n_steps)
         back = by_lane(buffers.back.output)
         calls.add(_reverse, out, back, n, 0, n, lengths, n_steps)
 
@@ -98,7 +99,7 @@ class Bidirectional(Layer):
         """Add to the gradients of both; fill `d_x` unless it is None."""
         n, lengths, n_steps = self.n_units, shard.lengths, shard.n_steps
         d_out, ahead, back = by_lane(buffers.d_output), buffers.ahead, buffers.back
-        calls.add(_copy, by_lane(ahead.d_output), d_out, 0, n, n_steps)
+        calls.add(copy, by_lane(ahead.d_output), 0, d_out, 0, n, n_steps)
         d_back = by_lane(back.d_output)
         calls.add(_reverse, d_back, d_out, 0, n, n, lengths, n_steps)
         parts = self._parts(gradients)
@@ -132,12 +133,3 @@ def _add_reversed(out, x, n_units, lengths, n_steps):
                 s = lengths[lane] - 1 - t
                 if s >= 0:
                     out[t, k, lane] += x[s, k, lane]
-
-
-@kernel
-def _copy(out, x, first, n_units, n_steps):
-    """Write the units from `first` on."""
-    for t in range(n_steps[0]):
-        for k in range(n_units):
-            for lane in range(out.shape[2]):
-                out[t, k, lane] = x[t, first + k, lane]

@@ -6,6 +6,7 @@ from skrnn._jit import kernel
 from skrnn.draws import add_normal, draw_mask, new_states, seed
 from skrnn.lanes import by_lane
 from skrnn.layers._base import Buffers, Layer
+from skrnn.layers._moves import copy
 
 
 class _NoisyLayer(Layer):
@@ -79,7 +80,8 @@ class GaussianNoise(_NoisyLayer):
         """Pass the gradient on."""
         if d_x is not None:
             d_output = by_lane(buffers.d_output)
-            calls.add(_copy, by_lane(d_x), d_output, shard.n_steps, self.n_inputs)
+            n, n_steps = self.n_inputs, shard.n_steps
+            calls.add(copy, by_lane(d_x), 0, d_output, 0, n, n_steps)
 
 
 @kernel
@@ -88,11 +90,3 @@ def _multiply(out, x, mask, n_steps, n_units):
         for k in range(n_units):
             for lane in range(mask.shape[2]):
                 out[t, k, lane] = x[t, k, lane] * mask[t, k, lane]
-
-
-@kernel
-def _copy(out, x, n_steps, n_units):
-    for t in range(n_steps[0]):
-        for k in range(n_units):
-            for lane in range(out.shape[2]):
-                out[t, k, lane] = x[t, k, lane]

@@ -1,8 +1,8 @@
 """A layer whose input is added to its output."""
 
-from skrnn._jit import kernel
 from skrnn.lanes import by_lane
 from skrnn.layers._base import Buffers, Layer
+from skrnn.layers._moves import add, copy
 
 
 class Residual(Layer):
@@ -63,31 +63,16 @@ class Residual(Layer):
     def forward(self, calls, packed, x, buffers, shard):
         """Fill the output."""
         self.layer.forward(calls, packed, x, buffers.inner, shard)
-        inner, n = by_lane(buffers.inner.output), self.n_outputs
-        calls.add(_add, by_lane(buffers.output), by_lane(x), inner, n, shard.n_steps)
+        out, n = by_lane(buffers.output), self.n_outputs
+        calls.add(copy, out, 0, by_lane(x), 0, n, shard.n_steps)
+        calls.add(add, out, by_lane(buffers.inner.output), n, shard.n_steps)
 
     def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
         """Add to the gradients; fill `d_x` unless it is None."""
         inner, n = buffers.inner, self.n_outputs
         d_output = by_lane(buffers.d_output)
-        calls.add(_copy, by_lane(inner.d_output), d_output, n, shard.n_steps)
+        d_inner = by_lane(inner.d_output)
+        calls.add(copy, d_inner, 0, d_output, 0, n, shard.n_steps)
         self.layer.backward(calls, packed, x, inner, gradients, d_x, shard)
         if d_x is not None:
-            d_x = by_lane(d_x)
-            calls.add(_add, d_x, d_x, d_output, n, shard.n_steps)
-
-
-@kernel
-def _add(out, a, b, n_units, n_steps):
-    for t in range(n_steps[0]):
-        for k in range(n_units):
-            for lane in range(out.shape[2]):
-                out[t, k, lane] = a[t, k, lane] + b[t, k, lane]
-
-
-@kernel
-def _copy(out, x, n_units, n_steps):
-    for t in range(n_steps[0]):
-        for k in range(n_units):
-            for lane in range(out.shape[2]):
-                out[t, k, lane] = x[t, k, lane]
+            calls.add(add, by_lane(d_x), d_output, n, shard.n_steps)
