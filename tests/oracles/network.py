@@ -68,7 +68,11 @@ def raw_prediction(architecture, views, x):
         if architecture.residual and i > 0:
             x = x + below
     if architecture.pooling is not None:
-        x = pooled(x, architecture.pooling, **parts(views, "pooling"))
+        names, own = architecture.pooling, parts(views, "pooling")
+        if isinstance(names, str):
+            x = pooled(x, names, **own)
+        else:
+            x = np.hstack([pooled(x, name, **parts(own, name)) for name in names])
     for i in range(len(architecture.dense_layer_sizes)):
         dense = parts(views, f"dense_layers.{i}")
         x = np.maximum(x @ dense["weights"] + dense["bias"], 0.0)
