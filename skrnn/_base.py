@@ -578,9 +578,10 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
         ``layers.0.input_weights`` has shape (n_channels, columns), where the columns
         are the gates one after the other, each as wide as the layer: i, f, n, o for
-        the LSTM; r, z, n for the GRU. ``recurrent_weights`` likewise, in the order
-        n, r, z for the GRU, and ``bias``, for the GRU those of the recurrent n, r, z
-        and the n of the inputs. ``output.weights`` is (n_units, n_outputs).
+        the LSTM; r, z, n for the GRU; z, n for "mingru"; f, n for "janet".
+        ``recurrent_weights`` likewise, in the order n, r, z for the GRU (and none for
+        "mingru"), and ``bias``, for the GRU those of the recurrent n, r, z and the n of
+        the inputs. ``output.weights`` is (n_units, n_outputs).
         """
         if not hasattr(self, "_parameters"):
             raise AttributeError(

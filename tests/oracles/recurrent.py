@@ -58,8 +58,30 @@ def gru(x, input_weights, recurrent_weights, bias, activation=None):
     return np.array(hidden)
 
 
+def mingru(x, input_weights, bias, activation=None):
+    """Gates z, n, which hang on the inputs alone."""
+    h = np.zeros(input_weights.shape[1] // 2)
+    hidden = []
+    for x_t in x:
+        z, n = np.split(bias + x_t @ input_weights, 2)
+        h = (1.0 - sigmoid(z)) * h + sigmoid(z) * n
+        hidden.append(h)
+    return np.array(hidden)
+
+
+def janet(x, input_weights, recurrent_weights, bias, activation=None):
+    """Gates f, n."""
+    h = np.zeros(len(recurrent_weights))
+    hidden = []
+    for x_t in x:
+        f, n = np.split(bias + x_t @ input_weights + h @ recurrent_weights, 2)
+        h = sigmoid(f) * h + (1.0 - sigmoid(f)) * np.tanh(n)
+        hidden.append(h)
+    return np.array(hidden)
+
+
 # By the names of skrnn.cells.CELLS, each with the signature of `rnn`.
-CELLS = {"rnn": rnn, "lstm": lstm, "gru": gru}
+CELLS = {"rnn": rnn, "lstm": lstm, "gru": gru, "mingru": mingru, "janet": janet}
 
 
 def raw_prediction(cell, activation, views, x):
