@@ -1,15 +1,22 @@
 """Score skrnn on public data sets, beside the best scores known for them.
 
     python benchmarks/accuracy.py --data FOLDER --quick
-    python benchmarks/accuracy.py --only JapaneseVowels GunPoint --seeds 5
-    python benchmarks/accuracy.py --set learning_rate=cosine max_iter=100
+    python benchmarks/accuracy.py --only JapaneseVowels GunPoint --seeds 5 --torch
+    python benchmarks/accuracy.py --only GunPoint --holdout --set pooling=mean
+    python benchmarks/accuracy.py --only GunPoint --search
 
 Each set has its official split, and the test part is used for the score alone. The
-`default` column has the estimator's defaults, but for what `--set` says. The `recipe`
-column has the settings in this file: for the small sets chosen by hold-outs from the
-training part, for the others a first guess. The score is the mean over seeds. The sets
-are not part of the project: `--data`, or SKRNN_DATA, names a folder with the files
-listed in TASKS and SERIES.
+recipes (`recipes.py`) are what is passed to the estimator; with `--default` that is
+only what a task cannot do without. *Mean* and *sd* are of the seeds, *ensemble* is the
+score of their averaged probabilities; *seconds* are those of a fit on one thread. With
+`--torch` a PyTorch loop trains the same network for as many epochs of minibatches of
+the same size.
+
+To choose settings without looking at the test part, `--holdout` scores on a fifth of
+the training part instead, another for each seed, and `--search` prints a grid search.
+
+The sets are not part of the project: `--data`, or SKRNN_DATA, names a folder with the
+files that `datasets.py` reads. The synthetic tasks need none.
 """
 
 import argparse
@@ -18,252 +25,201 @@ import json
 import os
 import time
 import warnings
-from dataclasses import dataclass, field
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, train_test_split
+from sklearn.utils import _safe_indexing
 
-from skrnn import RNNClassifier, RNNRegressor
+from peers.protocol import missing_packages
+from recipes import ACCURACY, TASKS
+from report import print_table
 
 NOTES = """
-Accuracies in %, errors as mean absolute error. Networks read forwards and predict
-from the last state; bidirectional layers, dropout, pooling and ensembles, with which
-the prototypes were made, are not part of skrnn yet. *simple*: the best of ridge, SVC,
-forest, MLP and k-NN; *prototype*: PyTorch; *reach* and *aim*: what skrnn is to reach.
+*simple*: the best of ridge, SVC, forest, MLP, k-NN and tf-idf, for synthetic tasks the
+mean, a guess or ridge; *prototype*: PyTorch, the mean over seeds; *published*:
+the best number read; *reach*: what must hold; *aim*: where the field's best stands.
 """
 
 
-@dataclass
-class Task:
-    """A classification: how to load it, how to train, and what others score."""
-
-    load: object
-    bars: tuple  # simple, prototype, reach, aim
-    recipe: dict = field(default_factory=dict)
-    fold: int = 1  # steps that the recipe joins into one
-    differences: bool = False  # whether the recipe adds them as channels
-    quick: bool = False
+# One task -----------------------------------------------------------------------------
 
 
-# Loading: each returns X_train, X_test (lists of arrays), y_train, y_test -----------
-
-
-def from_npz(name, target="y"):
-    """Return a loader of a file of sequences, the training part first."""
-
-    def load(folder):
-        with np.load(folder / name) as file:
-            steps = file["values"].astype(np.float32)
-            X = np.split(steps, np.cumsum(file["lengths"])[:-1])
-            y, n_train = file[target], int(file["n_train"])
-        return X[:n_train], X[n_train:], y[:n_train], y[n_train:]
-
-    return load
-
-
-def load_mnist(folder):
-    """Return images of 28 rows of 28 pixels."""
-    with np.load(folder / "mnist.npz") as file:
-        X_train, X_test = (
-            list(file[f"x_{part}"].reshape(-1, 28, 28).astype(np.float32))
-            for part in ("train", "test")
-        )
-        return X_train, X_test, file["y_train"], file["y_test"]
-
-
-def load_names(folder):
-    """Return surnames, letter by letter, one-hot, without duplicates."""
-    frame = pd.read_csv(folder / "names18.csv.gz", keep_default_na=False)
-    frame = frame.drop_duplicates()
-    letters = sorted(set("".join(frame["name"])))
-    one_hot = np.eye(len(letters), dtype=np.float32)
-    X = [one_hot[[letters.index(letter) for letter in name]] for name in frame["name"]]
+def load(task, options, seed):
+    """Return (X_train, X_test, y_train, y_test), as the options want them."""
+    X_train, X_test, y_train, y_test = task.load(options.data)
+    if options.max_train and options.max_train < len(X_train):
+        chosen = np.random.default_rng(0).permutation(len(X_train))[: options.max_train]
+        rows = np.sort(chosen)
+        X_train, y_train = (_safe_indexing(part, rows) for part in (X_train, y_train))
+    if not options.holdout:
+        return X_train, X_test, y_train, y_test
+    if task.in_time:
+        return train_test_split(X_train, y_train, test_size=0.2, shuffle=False)
+    in_proportion = task.metric is ACCURACY and min(Counter(y_train).values()) > 1
+    strata = y_train if in_proportion else None
     return train_test_split(
-        X,
-        frame["language"].to_numpy(),
-        test_size=0.2,
-        stratify=frame["language"],
-        random_state=0,
+        X_train, y_train, test_size=0.2, random_state=seed, stratify=strata
     )
 
 
-COSINE = {"learning_rate": "cosine"}
-TASKS = {
-    "JapaneseVowels": Task(
-        from_npz("JapaneseVowels.npz"),
-        (98.65, 98.2, 98.4, 99.3),
-        COSINE
-        | {
-            "cell": "gru",
-            "hidden_layer_sizes": (64,),
-            "batch_size": 32,
-            "max_iter": 60,
-        },
-        fold=2,
-        quick=True,
-    ),
-    "BasicMotions": Task(
-        from_npz("BasicMotions.npz"),
-        (92.5, 100, 100, 100),
-        COSINE | {"max_iter": 100},
-        fold=4,
-        quick=True,
-    ),
-    "GunPoint": Task(
-        from_npz("GunPoint.npz"),
-        (96, 97.8, 98, 99.5),
-        COSINE | {"cell": "gru", "batch_size": 16, "max_iter": 100},
-        fold=10,
-        differences=True,
-        quick=True,
-    ),
-    "ItalyPowerDemand": Task(
-        from_npz("ItalyPowerDemand.npz"),
-        (96.8, 96.75, 96.8, 97.3),
-        COSINE | {"cell": "rnn", "alpha": 0.01, "batch_size": 16, "max_iter": 60},
-        quick=True,
-    ),
-    "OSULeaf": Task(
-        from_npz("OSULeaf.npz"),
-        (58.7, 78.7, 80, 92),
-        COSINE | {"cell": "gru", "hidden_layer_sizes": (64,), "max_iter": 60},
-        fold=14,
-        differences=True,
-    ),
-    "FSDD digit": Task(
-        from_npz("fsdd_mfcc13.npz"),
-        (99.3, 99.2, 99.2, 99.8),
-        COSINE | {"cell": "gru", "hidden_layer_sizes": (64,), "max_iter": 20},
-    ),
-    "FSDD speaker": Task(
-        from_npz("fsdd_mfcc13.npz", "speaker"),
-        (99.7, 99.8, 99.8, 100),
-        COSINE | {"cell": "gru", "hidden_layer_sizes": (64,), "max_iter": 20},
-    ),
-    "names": Task(
-        load_names,
-        (82.8, 81.7, 82.5, 85),
-        COSINE | {"cell": "gru", "hidden_layer_sizes": (128,), "max_iter": 8},
-    ),
-    "MNIST rows": Task(
-        load_mnist,
-        (97.45, 98.87, 99.0, 99.4),
-        COSINE
-        | {"cell": "gru", "hidden_layer_sizes": (128,), "max_iter": 4}
-        | {"batch_size": 128, "learning_rate_init": 0.003},
-    ),
-}
-
-# name: column, lags, horizon, season, whether to take logarithms
-SERIES = {
-    "airline": ("value", 24, 12, 12, True),
-    "lynx": ("value", 20, 10, 10, True),
-    "shampoo": ("value", 8, 3, 1, True),
-    "uschange": ("Consumption", 12, 4, 4, False),
-}
+def settings_of(task, options):
+    """Return what is passed to the estimator."""
+    return task.needs | (task.recipe if not options.default else {}) | options.set
 
 
-# Classification --------------------------------------------------------------------
+def last_step(model):
+    """Return the estimator of a pipeline, or the model itself."""
+    return model[-1] if hasattr(model, "steps") else model
 
 
-def prepare(X, task):
-    """Add differences and join steps, as the recipe says."""
-    if task.differences:
-        X = [np.hstack([x, np.diff(x, axis=0, prepend=x[:1])]) for x in X]
-    if task.fold == 1:
-        return X
-    # what does not fill a step is left out at the beginning
-    return [x[len(x) % task.fold :].reshape(len(x) // task.fold, -1) for x in X]
+def warm_up(task, options):
+    """Train for an epoch on a few samples: compiling and loading is not counted."""
+    X, _, y, _ = load(task, options, 0)
+    rows = np.random.default_rng(0).permutation(len(X))[:500]
+    model = task.make_model(settings_of(task, options) | {"max_iter": 1}, 0)
+    model.fit(_safe_indexing(X, rows), _safe_indexing(y, rows))
 
 
-def score_classification(task, folder, settings, seeds, max_train, *, recipe):
-    """Return the accuracies in % for each seed, the seconds and epochs of a fit."""
-    X_train, X_test, y_train, y_test = task.load(folder)
-    if recipe:
-        X_train, X_test = prepare(X_train, task), prepare(X_test, task)
-    X_train, y_train = X_train[:max_train], y_train[:max_train]
-    scores, begin = [], time.perf_counter()
-    for seed in range(seeds):
-        model = RNNClassifier(random_state=seed, **settings).fit(X_train, y_train)
-        scores.append(100 * model.score(X_test, y_test))
-    return scores, (time.perf_counter() - begin) / seeds, model.n_iter_
+def score_seeds(task, options):
+    """Return scores, seconds and epochs of each seed, and the score of all together."""
+    warm_up(task, options)
+    result = {"scores": [], "seconds": [], "epochs": []}
+    probabilities = []
+    for seed in range(options.seeds):
+        X_train, X_test, y_train, y_test = load(task, options, seed)
+        model = task.make_model(settings_of(task, options), seed)
+        begin = time.perf_counter()
+        model.fit(X_train, y_train)
+        result["seconds"].append(time.perf_counter() - begin)
+        result["epochs"].append(last_step(model).n_iter_)
+        result["scores"].append(task.metric.of(model, X_test, y_test))
+        if task.metric is ACCURACY and not options.holdout:
+            probabilities.append(model.predict_proba(X_test))
+    if len(probabilities) > 1:
+        chosen = model.classes_[np.mean(probabilities, axis=0).argmax(axis=1)]
+        result["ensemble"] = 100 * float(np.mean(chosen == y_test))
+    return result
 
 
-def run_classification(name, options):
-    """Return one row of the table of classifications."""
+def score_torch(task, options, epochs):
+    """Return scores and seconds of PyTorch's loop, or why there are none."""
+    import torch_loop
+
+    settings = settings_of(task, options)
+    missing = torch_loop.what_is_missing(settings)
+    if task.metric is not ACCURACY or missing:
+        return {"skipped": ", ".join(missing) or "not a classification of sequences"}
+    result = {"scores": [], "seconds": []}
+    for seed, n_epochs in enumerate(epochs):
+        X_train, X_test, y_train, y_test = load(task, options, seed)
+        if task.tokenizer:
+            tokenizer = task.make_model({}, seed)[0].fit(X_train)
+            X_train, X_test = map(tokenizer.transform, (X_train, X_test))
+        model = torch_loop.TorchClassifier(n_epochs, seed, settings)
+        result["seconds"].append(model.fit(X_train, y_train).seconds_)
+        result["scores"].append(100 * model.score(X_test, y_test))
+    return result
+
+
+def run_task(name, options):
+    """Return everything that was measured of a task."""
     task = TASKS[name]
-    row = {"task": name, "bars": task.bars}
-    for column, settings in {"default": {}, "recipe": task.recipe}.items():
-        if column not in options.columns:
-            continue
-        scores, seconds, epochs = score_classification(
-            task,
-            options.data,
-            settings | options.set if column == "default" else settings,
-            options.seeds,
-            options.max_train,
-            recipe=column == "recipe",
-        )
-        row[column] = {"scores": scores, "seconds": seconds, "epochs": epochs}
-        print(
-            f"  {name}, {column}: {np.mean(scores):.2f} in {seconds:.1f} s", flush=True
-        )
+    row = {"task": name, "settings": settings_of(task, options)}
+    row["skrnn"] = score_seeds(task, options)
+    print(f"  {name}: {describe(row['skrnn'])}", flush=True)
+    if options.torch:
+        row["torch"] = score_torch(task, options, row["skrnn"]["epochs"])
+        print(f"  {name}, PyTorch: {describe(row['torch'])}", flush=True)
     return row
 
 
-# Forecasting -----------------------------------------------------------------------
+def describe(result):
+    """Return one line about a result."""
+    if "skipped" in result:
+        return f"skipped: {result['skipped']}"
+    mean, seconds = np.mean(result["scores"]), np.mean(result["seconds"])
+    return f"{mean:.5g} in {seconds:.1f} s a fit"
 
 
-def run_forecast(name, options):
-    """Return the errors on the last fifth of a series, the network's and the naive."""
-    column, lags, horizon, season, logarithms = SERIES[name]
-    series = pd.read_csv(options.data / f"{name}.csv")[column].to_numpy(np.float32)
-    windows = sliding_window_view(series, lags + horizon)
-    forward = np.log if logarithms else np.asarray
-    backward = np.exp if logarithms else np.asarray
-    level = forward(windows[:, lags - 1 : lags])
-    X, y = forward(windows[:, :lags]) - level, forward(windows[:, lags:]) - level
-    n_test = len(X) // 5
-    n_train = len(X) - n_test - horizon + 1
-    actual = windows[-n_test:, lags:]
-    errors = []
-    for seed in range(options.seeds):
-        settings = COSINE | {"cell": "gru", "batch_size": 16, "max_iter": 40}
-        model = RNNRegressor(random_state=seed, **(settings | options.set))
-        model.fit(X[:n_train], y[:n_train])
-        forecast = backward(model.predict(X[-n_test:]) + level[-n_test:])
-        errors.append(float(np.abs(forecast - actual).mean()))
-    last = lags - season + np.arange(horizon) % season
-    naive = float(np.abs(windows[-n_test:, last] - actual).mean())
-    print(f"  {name}: {np.mean(errors):.4g}, naive {naive:.4g}", flush=True)
-    return {"series": name, "errors": errors, "naive": naive}
+# Choosing -----------------------------------------------------------------------------
 
 
-# The command -----------------------------------------------------------------------
+def search(name, options):
+    """Print a grid search on the training part."""
+    task = TASKS[name]
+    X, _, y, _ = load(task, options, 0)
+    model = task.make_model(settings_of(task, options), 0)
+    prefix = f"{type(last_step(model)).__name__.lower()}__" if task.tokenizer else ""
+    grid = {f"{prefix}{key}": values for key, values in task.grid.items()}
+
+    def scoring(model, X, y):
+        score = task.metric.of(model, X, y)
+        return -score if task.metric.is_error else score
+
+    cv = TimeSeriesSplit(5) if task.in_time else 5
+    found = GridSearchCV(
+        model, grid, scoring=scoring, cv=cv, n_jobs=options.n_jobs, refit=False
+    )
+    found = found.fit(X, y).cv_results_
+    rows = [
+        [
+            ", ".join(f"{key}={value}" for key, value in found["params"][i].items()),
+            f"{abs(found['mean_test_score'][i]):.5g}",
+            f"{found['std_test_score'][i]:.2g}",
+            f"{found['mean_fit_time'][i]:.1f}",
+        ]
+        for i in np.argsort(found["rank_test_score"])
+    ]
+    print(f"\n{name}: {task.metric.name}, 5 folds of the training part\n")
+    print_table(["settings", "mean", "sd", "seconds"], rows)
 
 
-def print_tables(classification, forecasts, options):
-    """Print both as Markdown."""
-    if classification:
-        head = " | ".join(f"{c} | s, epochs" for c in options.columns)
-        print(f"\n| task | {head} | simple | prototype | reach | aim |")
-        print("|---" * (5 + 2 * len(options.columns)) + "|")
-    for row in classification:
-        cells = [row["task"]]
-        for result in (row[column] for column in options.columns):
-            mean, spread = np.mean(result["scores"]), np.std(result["scores"])
-            cells.append(f"{mean:.2f} ± {spread:.2f}")
-            cells.append(f"{result['seconds']:.1f}, {result['epochs']}")
-        print("| " + " | ".join(cells + [f"{bar:g}" for bar in row["bars"]]) + " |")
-    if forecasts:
-        print("\n| series | RNNRegressor | seasonal naive |\n|---|---|---|")
-    for row in forecasts:
-        mean, spread = np.mean(row["errors"]), np.std(row["errors"])
-        print(f"| {row['series']} | {mean:.4g} ± {spread:.2g} | {row['naive']:.4g} |")
+# The command --------------------------------------------------------------------------
+
+
+def format_number(value):
+    """Return a number to four digits or more, or a dash."""
+    return "–" if value is None else f"{value:.5g}"
+
+
+def verdict(task, score):
+    """Return which of the bars the score reaches."""
+    bars = task.bars
+    for name, bar in [("aim", bars.aim), ("reach", bars.reach)]:
+        if bar is not None and task.metric.reaches(score, bar):
+            return name
+    return "no"
+
+
+def print_results(rows, options):
+    """Print the scores as Markdown, beside the bars."""
+    head = ["task", "", "mean", "sd", "ensemble", "seconds"]
+    head += ["torch", "seconds"] * options.torch
+    head += ["simple", "prototype", "published", "reach", "aim", "met"]
+    lines = []
+    for row in rows:
+        task, ours = TASKS[row["task"]], row["skrnn"]
+        mean = np.mean(ours["scores"])
+        cells = [row["task"], task.metric.name, format_number(mean)]
+        cells += [f"{np.std(ours['scores']):.2g}", format_number(ours.get("ensemble"))]
+        cells += [f"{np.mean(ours['seconds']):.1f}"]
+        if options.torch:
+            peer = row["torch"]
+            cells += [
+                format_number(np.mean(peer[key]) if key in peer else None)
+                for key in ("scores", "seconds")
+            ]
+        bars = task.bars
+        cells += [
+            format_number(bar) for bar in (bars.simple, bars.prototype, bars.published)
+        ]
+        cells += [format_number(bars.reach), format_number(bars.aim)]
+        lines.append([*cells, verdict(task, mean)])
+    print()
+    print_table(head, lines)
     print(NOTES)
 
 
@@ -284,19 +240,25 @@ def parse_arguments():
     add = parser.add_argument
     default = os.environ.get("SKRNN_DATA") or Path("..", "shared", "data")
     add("--data", type=Path, default=Path(default), help="default: %(default)s")
-    add("--only", nargs="+", choices=[*TASKS, *SERIES], metavar="NAME")
-    add("--columns", nargs="+", choices=["default", "recipe"])
+    add("--only", nargs="+", choices=list(TASKS), metavar="NAME")
     add("--seeds", type=int, help="fits of each (default: 5, quick: 1)")
-    add("--max-train", type=int, help="use that many training samples at most")
+    add("--default", action="store_true", help="the defaults instead of the recipes")
     add("--set", nargs="+", type=parse_setting, default=[], metavar="NAME=VALUE")
-    add("--quick", action="store_true", help="small sets and one seed: under 3 minutes")
+    add("--max-train", type=int, help="use that many training samples at most")
+    add("--holdout", action="store_true", help="score on a part of the training part")
+    add("--search", action="store_true", help="only search the grids of recipes.py")
+    add("--n-jobs", type=int, default=1, help="of the search (default: 1)")
+    add("--torch", action="store_true", help="train the same with PyTorch")
+    add("--quick", action="store_true", help="small sets and one seed")
     add("--json", type=Path, metavar="OUT", help="write every score")
     options = parser.parse_args()
     options.set = dict(options.set)
-    options.columns = options.columns or ["default", "recipe"]
     options.seeds = options.seeds or (1 if options.quick else 5)
     small = [name for name in TASKS if TASKS[name].quick or not options.quick]
-    options.only = options.only or [*small, *SERIES]
+    options.only = options.only or small
+    if options.torch and (missing := missing_packages(["torch"])):
+        print(f"PyTorch is skipped: not installed: {', '.join(missing)}")
+        options.torch = False
     return options
 
 
@@ -305,14 +267,14 @@ def main():
     options = parse_arguments()
     # a network that is stopped at max_iter is scored like any other
     warnings.simplefilter("ignore", ConvergenceWarning)
-    classification = [
-        run_classification(n, options) for n in options.only if n in TASKS
-    ]
-    forecasts = [run_forecast(n, options) for n in options.only if n in SERIES]
-    print_tables(classification, forecasts, options)
+    if options.search:
+        for name in options.only:
+            search(name, options)
+        return
+    rows = [run_task(name, options) for name in options.only]
+    print_results(rows, options)
     if options.json:
-        results = {"classification": classification, "forecasts": forecasts}
-        options.json.write_text(json.dumps(results, indent=1))
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

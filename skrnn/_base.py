@@ -18,36 +18,20 @@ from skrnn._constraints import CONSTRAINTS
 from skrnn._deferred import (
     Optimizer,
     TruncatedTrainer,
-    canonical_rows,
     epochs,
     network_of,
     predict_raw,
     training,
 )
-from skrnn._inputs import InputForm, check_tokens, given_embeddings
-from skrnn._samples import (
-    Samples,
-    StepWeights,
-    Validation,
-    check_step_weights,
-    rows_of,
-)
+from skrnn._inputs import check_tokens, given_embeddings
+from skrnn._reading import ReadingMixin
+from skrnn._samples import StepWeights, Validation, rows_of
+from skrnn._streams import StreamingMixin
 from skrnn._version import __version__
 from skrnn.callbacks import CallbackSupportMixin
 from skrnn.parameters import aligned_copy, aligned_zeros
 from skrnn.schedules import Schedule
-from skrnn.sequences import (
-    Beside,
-    PaddedData,
-    check_sequences,
-    check_target_index,
-    like_steps,
-    of_steps,
-    read_steps,
-    spread_steps,
-)
-from skrnn.sequences.numeric import refuse_masked
-from skrnn.sequences.steps import OfKept
+from skrnn.sequences import PaddedData, like_steps, of_steps, spread_steps
 
 BATCH_SIZE = 64  # of batch_size="auto"
 
@@ -68,7 +52,9 @@ def _finite_or_none(number):
     return number if np.isfinite(number) else None
 
 
-class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseRNN(
+    ReadingMixin, StreamingMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Fit, partial_fit and prediction of both estimators.
 
     A subclass encodes the targets (`_encode`), names the loss (`_loss`) and turns raw
@@ -147,130 +133,10 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                         stacklevel=5,
                     )
             network = network_of(self._architecture)
-            self._frozen = frozen_parameters(network.layout, self.freeze)
+            frozen = frozen_parameters(network.layout, self.freeze)
         score = self._validation_score(validation, held_out)
-        self._train(X, y, samples, score, seed, early_stopping, incremental)
+        self._train(X, y, samples, frozen, score, seed, early_stopping, incremental)
         return self
-
-    def _checked_data(self, X, *, reset):
-        """Return X as a data set."""
-        return check_sequences(
-            self,
-            X,
-            reset=reset,
-            n_channels=self.n_channels,
-            allow_nan=self.missing != "error",
-        )
-
-    def _read(self, X, y, sample_weight, *, new_inputs, new_targets):
-        """Check the training data; learn the form of X, and that of y, if new."""
-        data = self._checked_data(X, reset=new_inputs)
-        if new_targets:
-            self._inputs = InputForm.of(self, data)
-        elif not InputForm.of(self, data, self._inputs).is_like(self._inputs):
-            raise ValueError(
-                "The network that was fitted before reads X in another way: missing, "
-                "differences, steps_per_frame, the tokens or the channels were others. "
-                "Call fit, with warm_start=False, to begin again."
-            )
-        return self._with_targets(data, y, sample_weight, reset=new_targets)
-
-    def _with_targets(self, data, y, sample_weight, *, reset):
-        """Return `Samples` of a data set."""
-        form = self._inputs
-        if form.n_tokens:
-            check_tokens(form.present(data), form.n_tokens, self.unknown_tokens)
-        targets = self._checked_targets(data, y, reset)
-        sample_weight, factors = check_step_weights(
-            sample_weight, data, self.return_sequences
-        )
-        if self.return_sequences and form.skips:
-            present = form.present(data)
-            targets = OfKept(targets, present)
-            factors = None if factors is None else OfKept(factors, present)
-        rows, weights = self._training_rows(data, targets, sample_weight, factors)
-        samples = Samples(data, targets, weights, weights, rows, factors, factors)
-        return self._weighted_by_class(samples)
-
-    def _weighted_by_class(self, samples):
-        """Return the samples with the weights of their classes."""
-        targets, weights = samples.targets, samples.weights
-        all_weights = StepWeights(weights, samples.factors, targets.lengths)
-        everything = slice(None)
-        of_classes = self._class_weights(
-            targets.take(everything), all_weights.take(everything)[:, 0]
-        )
-        if of_classes is None:
-            return samples
-        if self.return_sequences:
-            factors = of_classes[:, np.newaxis]
-            if samples.factors is not None:
-                factors = factors * samples.factors.take(everything)
-            factors = of_steps(factors, targets.lengths)
-            samples = samples._replace(factors=factors)
-            sums = StepWeights(weights, factors, targets.lengths).sums()
-        else:
-            sums = weights * of_classes
-            samples = samples._replace(weights=sums)
-        rows = samples.rows[sums[samples.rows] > 0]
-        if not len(rows):
-            raise ValueError("class_weight leaves no sample with a positive weight.")
-        return samples._replace(rows=rows)
-
-    def _training_rows(self, data, targets, sample_weight, factors):
-        """Return the rows to train on, in order, and a weight for each sample."""
-        if sample_weight is None:
-            sample_weight = np.broadcast_to(1.0, (len(data),))  # one number in memory
-        if not self.shuffle:  # the order is the user's
-            return np.nonzero(sample_weight > 0)[0], sample_weight
-        if self.return_sequences:
-            content = Beside(self._inputs.present(data), targets)
-            if factors is not None:
-                content = Beside(content, factors)
-            nothing = np.zeros((len(data), 1))
-            rows, merged = canonical_rows(content, nothing, sample_weight)
-        else:
-            encoded = targets.take(slice(None))
-            rows, merged = canonical_rows(data, encoded, sample_weight)
-        if len(rows) == len(data):  # none is merged
-            return rows, sample_weight
-        weights = np.zeros(len(data))
-        weights[rows] = merged
-        return rows, weights
-
-    def _read_validation(self, validation):
-        """Check a validation set of the user's own."""
-        try:
-            data = self._checked_data(validation.X, reset=False)
-            samples = self._with_targets(
-                data, validation.y, validation.sample_weight, reset=False
-            )
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"In the validation set: {error}") from error
-        weights = np.ones(len(data))
-        if validation.sample_weight is not None:
-            weights = samples.score_weights
-        return samples._replace(score_weights=weights, rows=np.arange(len(data)))
-
-    def _checked_targets(self, data, y, reset):
-        """Return the encoded targets as a data set."""
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but "
-                "the target y is None."
-            )
-        refuse_masked(y, "y")
-        check_target_index(data, y)
-        if self.return_sequences:
-            targets = self._encode(read_steps(y, data), reset)
-            return of_steps(targets, data.lengths)
-        targets = self._encode(y, reset)
-        if len(targets) != len(data):
-            raise ValueError(
-                "Found input variables with inconsistent numbers of samples: "
-                f"X has {len(data)}, y has {len(targets)}."
-            )
-        return PaddedData(targets[:, np.newaxis])
 
     def _strata(self, targets, n_held_out):
         """Return the groups that a validation split keeps the shares of, or None."""
@@ -351,7 +217,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._inputs.mean = fitted._inputs.mean.copy()
             self._inputs.scale = fitted._inputs.scale.copy()
 
-    def _train(self, X, y, samples, score, seed, early_stopping, incremental):
+    def _train(self, X, y, samples, frozen, score, seed, early_stopping, incremental):
         network = network_of(self._architecture, noise_of(self))
         # copies: a shallow copy of the estimator, or a file, may share the arrays
         self._parameters = aligned_copy(self._parameters)
@@ -359,7 +225,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if incremental and self._optimizer is not None:
             self._optimizer = self._optimizer.copy()
         else:
-            self._optimizer = self._new_optimizer(network)
+            self._optimizer = self._new_optimizer(network, frozen)
             self._progress.forget_best()
         dtype = self._parameters.dtype
         mean, inverse_scale = self._standardization()
@@ -397,7 +263,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             0.0 if self.max_grad_norm is None else float(self.max_grad_norm),
             batch_size,
             effective_n_jobs(self.n_jobs),
-            frozen=self._frozen,
+            frozen=frozen,
             adversarial_eps=float(self.adversarial_eps),
         )
         plan = epochs.Plan(
@@ -493,7 +359,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         dtype, inputs = self._parameters.dtype, self._inputs
         return inputs.mean.astype(dtype), (1.0 / inputs.scale).astype(dtype)
 
-    def _new_optimizer(self, network):
+    def _new_optimizer(self, network, frozen):
         settings = {
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
@@ -503,9 +369,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             "nesterovs_momentum": self.nesterovs_momentum,
             "weight_decay": self.alpha if self.solver == "adamw" else 0.0,
         }
-        decayed = network.layout.penalized(self._parameters.dtype)
-        if self._frozen is not None:
-            decayed[self._frozen] = 0.0
+        decayed = network.layout.penalized(self._parameters.dtype, frozen)
         return Optimizer.create(self.solver, settings, decayed)
 
     def _epoch_reporter(self, context, X, y):
@@ -625,16 +489,6 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if self._architecture.pooling is not None:
             return predicted
         return like_steps(X, data, predicted)
-
-    def _truth_of_steps(self, data, y, sample_weight):
-        """Return the targets of all steps and their weights, or None."""
-        truth = read_steps(y, data)
-        of_samples, factors = check_step_weights(sample_weight, data, True)
-        if factors is not None:
-            return truth, factors.take(slice(None))[:, 0]
-        if of_samples is None:
-            return truth, None
-        return truth, np.repeat(of_samples, data.lengths)
 
     def __getstate__(self):
         return {**super().__getstate__(), "_skrnn_version": __version__}

@@ -5,6 +5,7 @@ an estimator does not need it. Each name here stands for the real one, whose mod
 imported by the first call or the first look at an attribute.
 """
 
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,16 @@ class _Deferred:
         self._module = module
         self._name = name
 
+    @cached_property
     def _real(self):
         module = import_module(self._module)
         return module if self._name is None else getattr(module, self._name)
 
     def __getattr__(self, attribute):
-        return getattr(self._real(), attribute)
+        return getattr(self._real, attribute)
 
     def __call__(self, *args, **kwargs):
-        return self._real()(*args, **kwargs)
+        return self._real(*args, **kwargs)
 
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from skrnn.network import network_of
     from skrnn.optimizers import Optimizer
     from skrnn.prediction import predict_raw
+    from skrnn.streaming import Stream, keep_stream, take_stream
     from skrnn.truncated import TruncatedTrainer
 else:
     epochs = _Deferred("skrnn.epochs")
@@ -42,4 +45,7 @@ else:
     network_of = _Deferred("skrnn.network", "network_of")
     Optimizer = _Deferred("skrnn.optimizers", "Optimizer")
     predict_raw = _Deferred("skrnn.prediction", "predict_raw")
+    keep_stream = _Deferred("skrnn.streaming", "keep_stream")
+    Stream = _Deferred("skrnn.streaming", "Stream")
+    take_stream = _Deferred("skrnn.streaming", "take_stream")
     TruncatedTrainer = _Deferred("skrnn.truncated", "TruncatedTrainer")

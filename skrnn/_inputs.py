@@ -11,6 +11,7 @@ from skrnn.sequences import (
     Filled,
     Frames,
     Indicator,
+    PaddedData,
     SkipMissing,
     SkipPadding,
 )
@@ -72,6 +73,11 @@ class InputForm:
             _refuse_with_tokens(estimator)
         elif estimator.padding_token is not None:
             raise ValueError("padding_token needs tokens: set embedding_dim.")
+        if estimator.return_sequences and form.steps_per_frame > 1:
+            raise ValueError(
+                "With return_sequences=True each step has a target, so steps_per_frame "
+                f"must be 1, got {form.steps_per_frame}."
+            )
         form.mean, form.scale = np.zeros(n_channels), np.ones(n_channels)
         return form
 
@@ -119,6 +125,61 @@ class InputForm:
         if self.missing == "indicator":
             data = Filled(data, self.mean[: data.n_channels])
         return Frames(data, self.steps_per_frame) if self.steps_per_frame > 1 else data
+
+    # --- one step at a time ---------------------------------------------------------
+
+    @property
+    def n_remembered(self):
+        """Numbers of the step before: its values, and whether there is one."""
+        return self._n_read + 1 if self.differences else 0
+
+    @property
+    def _n_read(self):
+        """Channels of X."""
+        n = self.n_channels // self.steps_per_frame
+        n //= 1 + self.differences
+        return n // (1 + (self.missing == "indicator"))
+
+    @property
+    def is_plain(self):
+        """Whether the network reads X as it is."""
+        read_otherwise = self.differences or self.missing == "indicator"
+        return not (read_otherwise or self.steps_per_frame > 1)
+
+    def next_step(self, x, memory):
+        """Return the next step of some streams as the network reads it.
+
+        Parameters
+        ----------
+        x : array-like of shape (n_streams, n_channels), or with frames of shape \
+                (n_streams, steps_per_frame, n_channels)
+        memory : ndarray of shape (n_streams, n_remembered)
+
+        Returns
+        -------
+        x : ndarray of shape (n_streams, n_channels of the network)
+        memory : ndarray of shape (n_streams, n_remembered)
+        """
+        n, dtype = len(memory), memory.dtype
+        x = np.asarray(x, dtype)
+        frame = (self.steps_per_frame,) if self.steps_per_frame > 1 else ()
+        if x.shape != (n, *frame, self._n_read):
+            raise ValueError(
+                f"x has shape {x.shape}, expected {(n, *frame, self._n_read)}: the "
+                "next step of each of the streams whose states were passed."
+            )
+        steps = x.reshape(n, -1, self._n_read)
+        if self.differences:
+            known = memory[:, -1:] > 0
+            before = np.where(known, memory[:, :-1], steps[:, 0])
+            memory = np.hstack([steps[:, -1], np.ones((n, 1), dtype)])
+            steps = np.hstack([before[:, np.newaxis], steps])
+        data = self._steps(PaddedData(steps))
+        values = data.take(slice(None)).reshape(n, -1, data.n_channels)
+        values = values[:, -self.steps_per_frame :].reshape(n, -1)
+        if self.missing == "indicator":
+            values = np.where(np.isnan(values), self.mean.astype(dtype), values)
+        return values, memory
 
 
 # --- tokens ---------------------------------------------------------------------------

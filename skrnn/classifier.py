@@ -580,7 +580,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             and of two classes one number, positive for the second.
         """
         data, raw = self._checked_raw(X)
-        return self._in_shape(X, data, raw[:, 0] if self._kind == "binary" else raw)
+        return self._in_shape(X, data, self._response(raw, "decision_function"))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each sequence.
@@ -624,6 +624,18 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         truth, weights = self._truth_of_steps(data, y, sample_weight)
         predicted = _by_parts(self._classes, raw)
         return accuracy_score(truth, predicted, sample_weight=weights)
+
+    def _response(self, raw, response_method):
+        if response_method == "predict":
+            return self._classes(raw)
+        if response_method == "predict_proba":
+            return self._probabilities(raw)
+        if response_method == "decision_function":
+            return raw[:, 0] if self._kind == "binary" else raw
+        raise ValueError(
+            'response_method must be "predict", "predict_proba" or '
+            f'"decision_function", got {response_method!r}.'
+        )
 
     # --- what BaseRNN asks for ------------------------------------------------------
 

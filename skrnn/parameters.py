@@ -49,9 +49,14 @@ class ParameterLayout:
             for name, shape in self.shapes.items()
         }
 
-    def penalized(self, dtype):
-        """Return ones where the penalty applies, to weights, and zeros elsewhere."""
+    def penalized(self, dtype, frozen=None):
+        """Return ones where the penalty applies, to weights, and zeros elsewhere.
+
+        It does not apply where the mask `frozen` is True either.
+        """
         mask = aligned_zeros((self.size,), dtype)
         for name, where in self.slices.items():
             mask[where] = name.endswith("weights")
+        if frozen is not None:
+            mask[frozen] = 0.0
         return mask

@@ -514,10 +514,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
             the last axis.
         """
         data, raw = self._checked_raw(X)
-        y = self._from_raw(raw)
-        y = y[:, 0] if self._y_is_1d else y
-        y = y.astype(raw.dtype) if self._resolves(raw.dtype) else y
-        return self._in_shape(X, data, y)
+        return self._in_shape(X, data, self._predicted(raw))
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return R², or with ``loss="quantile"`` the mean D² pinball score.
@@ -542,6 +539,11 @@ class RNNRegressor(RegressorMixin, BaseRNN):
             y, sample_weight = self._truth_of_steps(data, y, sample_weight)
         y = _check_y(y, multi_output=True, y_numeric=True, estimator=self)
         return self._score_encoded(y.reshape(len(y), -1), y_pred, sample_weight)
+
+    def _response(self, raw, response_method):
+        if response_method != "predict":
+            raise ValueError(f"A regressor has no {response_method!r}.")
+        return self._predicted(raw)
 
     # --- what BaseRNN asks for ------------------------------------------------------
 
@@ -598,6 +600,13 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         else:
             self._target_mean = np.zeros(self.n_outputs_)
             self._target_scale = np.ones(self.n_outputs_)
+        self._resolved = [char for char in "fd" if self._resolves(np.dtype(char))]
+
+    def _predicted(self, raw):
+        """Return the targets that raw predictions stand for."""
+        y = self._from_raw(raw)
+        y = y[:, 0] if self._y_is_1d else y
+        return y.astype(raw.dtype) if raw.dtype.char in self._resolved else y
 
     def _resolves(self, dtype):
         """Whether predictions in this dtype tell targets apart where these lie."""
@@ -619,7 +628,12 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     def _from_raw(self, raw):
         """Return predictions of shape (n_samples, n_outputs[, n_levels])."""
         loss, levels = self._loss()
+        _, _, has_levels_axis = self._objective
         y = loss.predict(raw.astype(np.float64))
+        if not has_levels_axis:
+            y *= self._target_scale
+            y += self._target_mean
+            return y
         y = y.reshape(len(y), self.n_outputs_, -1)
         y *= self._target_scale[:, None]
         y += self._target_mean[:, None]
@@ -627,8 +641,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
             # quantiles may not cross: sorted ones are never worse
             # (Chernozhukov, Fernández-Val and Galichon 2010)
             y[:, :, np.argsort(levels)] = np.sort(y, axis=2)
-        _, _, has_levels_axis = self._objective
-        return y if has_levels_axis else y[:, :, 0]
+        return y
 
     def _score_encoded(self, y, y_pred, sample_weight):
         # imported here: a tenth of a second that few need

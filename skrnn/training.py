@@ -148,7 +148,7 @@ class Trainer:
         """Record what turns the slots into new parameters, ready for use."""
         calls = Recording()
         gradient = np.zeros_like(self._slots[0])
-        penalized = self.network.layout.penalized(gradient.dtype)
+        penalized = self.network.layout.penalized(gradient.dtype, self._frozen)
         if self._frozen is not None:
             calls.add(leave_out, self._slots, self._n_slots, self._frozen)
         calls.add(

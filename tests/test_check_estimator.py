@@ -24,15 +24,23 @@ pytestmark = [
 
 # Small and brief, and yet enough for the checks that want a good score.
 BRIEF = {"cell": "rnn", "hidden_layer_sizes": (8,), "max_iter": 40}
+LONGER = {"hidden_layer_sizes": (16,), "max_iter": 80}
 BOTH = [
     {"cell": "rnn"},
-    {"cell": "lstm", "hidden_layer_sizes": (16,), "max_iter": 80},
-    {"cell": "gru", "hidden_layer_sizes": (16,), "max_iter": 80},
+    {"cell": "lstm", **LONGER},
+    {"cell": "gru", **LONGER},
     {"hidden_layer_sizes": (8, 8), "max_grad_norm": None},
-    {"activation": "relu", "n_jobs": 2, "hidden_layer_sizes": (16,), "max_iter": 80},
+    {"activation": "relu", "n_jobs": 2, **LONGER},
     {"solver": "sgd", "learning_rate_init": 0.1, "learning_rate": "adaptive"},
     {"solver": "adamw", "learning_rate": "cosine"},
     {"solver": "rmsprop", "standardize": False},
+    {"cell": "mingru", "bidirectional": True, "pooling": "mean"},
+    {"pooling": "attention", "layer_norm": True, "learn_initial_state": True},
+    {"hidden_layer_sizes": (8, 8, 8), "residual": True, "pooling": "max"},
+    {"dense_layer_sizes": (8,), "steps_per_frame": 2, "differences": True},
+    {"dropout": 0.1, "input_dropout": 0.05, "recurrent_dropout": 0.1, **LONGER},
+    {"input_noise": 0.1, "adversarial_eps": 0.01, "missing": "indicator"},
+    {"bptt_steps": 4, "missing": "mask"},
 ]
 REGRESSORS = [
     {"loss": "absolute_error", "batch_size": 16},
@@ -41,6 +49,7 @@ REGRESSORS = [
 ]
 CLASSIFIERS = [
     {"loss": "squared_error", "batch_size": 16},
+    {"label_smoothing": 0.1, "freeze": "output.bias"},
 ]
 ESTIMATORS = [RNNRegressor(**{**BRIEF, **s}) for s in BOTH + REGRESSORS]
 ESTIMATORS += [RNNClassifier(**{**BRIEF, **s}) for s in BOTH + CLASSIFIERS]

@@ -51,11 +51,11 @@ def test_every_call_learns(rate):
 
 def test_scales_are_those_of_the_first_call():
     model = RNNRegressor(**BRIEF).partial_fit(X, Y)
-    mean, scale = model._channel_mean.copy(), model._channel_scale.copy()
+    mean, scale = model._inputs.mean.copy(), model._inputs.scale.copy()
     target = model._target_mean.copy(), model._target_scale.copy()
     model.partial_fit(100 + 7 * X, 5 * Y - 3)
-    np.testing.assert_array_equal(model._channel_mean, mean)
-    np.testing.assert_array_equal(model._channel_scale, scale)
+    np.testing.assert_array_equal(model._inputs.mean, mean)
+    np.testing.assert_array_equal(model._inputs.scale, scale)
     np.testing.assert_array_equal((model._target_mean, model._target_scale), target)
 
 

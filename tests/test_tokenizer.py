@@ -358,7 +358,7 @@ def test_ids_of_two_channels_are_refused():
         (pd.Series(["a", pd.NA], dtype="string"), r"sample 1 \(label 1\) is <NA>"),
         (np.ma.array(["a", "b"], mask=[0, 1]), "sample 1 is None"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_set_of_texts(X, message):
     with pytest.raises(ValueError, match=message):

@@ -89,6 +89,10 @@ class Layer:
         """Return what is carried from step to step, by lane: the first step of each."""
         return []
 
+    def state_sizes(self):
+        """Return how many rows each of these states has."""
+        return []
+
     def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
         """Add to `gradients`; fill `d_x` unless it is None."""
         raise NotImplementedError

@@ -65,6 +65,10 @@ class Mean(_Pooling):
         """Return the sums so far, and of how many steps."""
         return [by_lane(buffers.sums), buffers.counts]
 
+    def state_sizes(self):
+        """Return how many rows each of these states has."""
+        return [self.n_inputs, 1]
+
     def forward(self, calls, packed, x, buffers, shard):
         """Go on summing."""
         calls.add(
@@ -104,6 +108,10 @@ class Max(_Pooling):
     def states(self, buffers):
         """Return the largest so far, and of how many steps."""
         return [by_lane(buffers.largest), buffers.counts]
+
+    def state_sizes(self):
+        """Return how many rows each of these states has."""
+        return [self.n_inputs, 1]
 
     def forward(self, calls, packed, x, buffers, shard):
         """Go on looking for the largest."""
@@ -168,6 +176,10 @@ class Attention(_Pooling):
     def states(self, buffers):
         """Return the weighted sums so far and their scale."""
         return [by_lane(buffers.sums), buffers.scale]
+
+    def state_sizes(self):
+        """Return how many rows each of these states has."""
+        return [self.n_inputs, 2]
 
     def forward(self, calls, packed, x, buffers, shard):
         """Go on adding up; the weights are relative to the last piece's largest."""

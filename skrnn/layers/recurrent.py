@@ -226,6 +226,10 @@ class RecurrentLayer(Layer):
         kept = [buffers.hidden, buffers.state] if self.cell.has_state else []
         return [by_lane(states) for states in kept or [buffers.hidden]]
 
+    def state_sizes(self):
+        """Return how many rows each of these states has."""
+        return [self.n_outputs] * (1 + self.cell.has_state)
+
     def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
         """Add to the gradients of the parameters; fill `d_x` unless it is None."""
         if self.learn_initial_state:

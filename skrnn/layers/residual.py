@@ -56,6 +56,10 @@ class Residual(Layer):
         """Return what is carried from step to step, by lane."""
         return self._layer.states(buffers.inner)
 
+    def state_sizes(self):
+        """Return how many rows each of these states has."""
+        return self._layer.state_sizes()
+
     def forward(self, calls, packed, x, buffers, shard):
         """Fill the output."""
         self._layer.forward(calls, packed, x, buffers.inner, shard)

@@ -48,7 +48,8 @@ def _values_and_lengths(y, data, name):
     if is_pandas(y, "Series", "DataFrame") and y.index.nlevels == 2:
         return _of_frame(y)
     if isinstance(y, Sequences):
-        return np.concatenate(y.to_list()), y.lengths
+        values = y.take(slice(None))
+        return (values[:, 0] if y.n_channels == 1 else values), y.lengths
     is_list = isinstance(y, list | tuple)
     if not is_list:
         y = np.asarray(y)

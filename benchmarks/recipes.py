@@ -1,0 +1,248 @@
+"""The tasks of `accuracy.py`: data, the scores to beat, and how skrnn is trained.
+
+A recipe is what is passed to `RNNClassifier` or `RNNRegressor`, chosen on the training
+part (`accuracy.py --search` and `--holdout` do that); all the rest is the default.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.pipeline import make_pipeline
+
+import datasets
+from skrnn import RNNClassifier, RNNRegressor
+
+# Metrics ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score of a fitted model on X and y."""
+
+    name: str
+    of: Callable
+    is_error: bool = False
+
+    def reaches(self, score, bar):
+        """Return whether the score is as good as the bar."""
+        return score <= bar if self.is_error else score >= bar
+
+
+def accuracy(model, X, y):
+    """Return the accuracy in %."""
+    return 100 * model.score(X, y)
+
+
+def squared_error(model, X, y):
+    """Return the mean squared error."""
+    return float(np.mean((model.predict(X) - y) ** 2))
+
+
+def root_squared_error(model, X, y):
+    """Return the root of the mean squared error."""
+    return squared_error(model, X, y) ** 0.5
+
+
+def copied(model, X, y, n_copied=10):
+    """Return the share in % of the symbols at the end that are right."""
+    predicted = np.stack(list(model.predict(X)))
+    return 100 * float(np.mean(predicted[:, -n_copied:] == np.stack(y)[:, -n_copied:]))
+
+
+ACCURACY = Metric("accuracy, %", accuracy)
+COPIED = Metric("copied, %", copied)
+SQUARED_ERROR = Metric("squared error", squared_error, is_error=True)
+RMSE = Metric("RMSE", root_squared_error, is_error=True)
+
+
+# Tasks --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bars:
+    """What others score, and what skrnn is to reach; None where nothing is known."""
+
+    simple: float | None = None  # the best of ridge, SVC, forest, MLP, k-NN, tf-idf
+    prototype: float | None = None  # a PyTorch network, mean over seeds
+    published: float | None = None
+    reach: float | None = None
+    aim: float | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set, the scores to beat, and a recipe."""
+
+    load: Callable
+    bars: Bars
+    recipe: dict
+    estimator: type = RNNClassifier
+    metric: Metric = ACCURACY
+    tokenizer: dict | None = None  # of `SequenceTokenizer`, where X are strings
+    needs: dict = field(default_factory=dict)  # what is passed by default too
+    grid: dict = field(default_factory=dict)  # what `--search` tries
+    in_time: bool = False  # whether samples are windows, in order of time
+    quick: bool = False
+
+    def make_model(self, settings, seed):
+        """Return what a user would write: the estimator, after a tokenizer for text."""
+        if self.tokenizer is None:
+            return self.estimator(random_state=seed, **settings)
+        from skrnn import SequenceTokenizer
+
+        model = self.estimator(random_state=seed, **settings)
+        return make_pipeline(SequenceTokenizer(**self.tokenizer), model)
+
+
+ONE_CYCLE = {"learning_rate": "cosine"}
+POOLINGS = ["last", "mean", "max"]
+
+TASKS = {
+    "JapaneseVowels": Task(
+        datasets.from_npz("JapaneseVowels.npz"),
+        Bars(98.65, 98.2, 99.3, 98.4, 99.3),
+        ONE_CYCLE
+        | {"cell": "lstm", "hidden_layer_sizes": (64,), "bidirectional": True}
+        | {"pooling": "mean", "dropout": 0.3, "input_noise": 0.3}
+        | {"label_smoothing": 0.1, "learning_rate_init": 0.005}
+        | {"batch_size": 32, "max_iter": 60},
+        grid={"pooling": POOLINGS, "input_noise": [0.0, 0.3]},
+        quick=True,
+    ),
+    "BasicMotions": Task(
+        datasets.from_npz("BasicMotions.npz"),
+        Bars(92.5, 100, 100, 100, 100),
+        ONE_CYCLE
+        | {"cell": "gru", "hidden_layer_sizes": (48,), "bidirectional": True}
+        | {"steps_per_frame": 4, "pooling": "mean", "dropout": 0.2}
+        | {"batch_size": 8, "max_iter": 40},
+        grid={"pooling": POOLINGS, "steps_per_frame": [1, 4]},
+        quick=True,
+    ),
+    "GunPoint": Task(
+        datasets.from_npz("GunPoint.npz"),
+        Bars(96, 97.8, 100, 98, 99.5),
+        ONE_CYCLE
+        | {"cell": "gru", "bidirectional": True, "differences": True}
+        | {"steps_per_frame": 3, "pooling": "max", "dropout": 0.2}
+        | {"batch_size": 16, "max_iter": 100},
+        grid={"steps_per_frame": [3, 10], "pooling": POOLINGS},
+        quick=True,
+    ),
+    "ItalyPowerDemand": Task(
+        datasets.from_npz("ItalyPowerDemand.npz"),
+        Bars(96.8, 96.75, 97.0, 96.8, 97.3),
+        ONE_CYCLE
+        | {"cell": "rnn", "bidirectional": True, "input_noise": 0.2}
+        | {"solver": "adamw", "alpha": 0.01, "batch_size": 16, "max_iter": 60},
+        grid={"cell": ["rnn", "gru"], "input_noise": [0.0, 0.2, 0.4]},
+        quick=True,
+    ),
+    "OSULeaf": Task(
+        datasets.from_npz("OSULeaf.npz"),
+        Bars(58.7, 78.7, 97.7, 80, 92),
+        ONE_CYCLE
+        | {"cell": "gru", "hidden_layer_sizes": (64,), "bidirectional": True}
+        | {"differences": True, "steps_per_frame": 14, "pooling": "max"}
+        | {"dropout": 0.3, "batch_size": 32, "max_iter": 60},
+        grid={"steps_per_frame": [7, 14], "dropout": [0.2, 0.5]},
+        quick=True,
+    ),
+    "FSDD digit": Task(
+        datasets.from_npz("fsdd_mfcc13.npz"),
+        Bars(99.3, 99.2, None, 99.2, 99.8),
+        ONE_CYCLE
+        | {"cell": "gru", "hidden_layer_sizes": (64,), "bidirectional": True}
+        | {"pooling": "mean", "dropout": 0.2, "learning_rate_init": 0.004}
+        | {"batch_size": 32, "max_iter": 12},
+        grid={"pooling": POOLINGS, "input_noise": [0.0, 0.2]},
+    ),
+    "FSDD speaker": Task(
+        datasets.from_npz("fsdd_mfcc13.npz", "speaker"),
+        Bars(99.7, 99.8, None, 99.8, 100),
+        ONE_CYCLE
+        | {"cell": "gru", "hidden_layer_sizes": (64,), "bidirectional": True}
+        | {"pooling": "mean", "dropout": 0.2, "learning_rate_init": 0.004}
+        | {"batch_size": 32, "max_iter": 12},
+        grid={"pooling": POOLINGS, "input_noise": [0.0, 0.2]},
+    ),
+    "MNIST rows": Task(
+        datasets.mnist(28),
+        Bars(97.45, 98.87, None, 99.0, 99.4),
+        ONE_CYCLE
+        | {"cell": "gru", "hidden_layer_sizes": (128,), "dropout": 0.2}
+        | {"learning_rate_init": 0.003, "batch_size": 128, "max_iter": 8},
+        grid={"dropout": [0.0, 0.2], "pooling": POOLINGS},
+    ),
+    "MNIST pixels": Task(
+        datasets.mnist(1),
+        Bars(97.45, None, 98.5, 97, 99),
+        ONE_CYCLE
+        | {"cell": "gru", "hidden_layer_sizes": (128,)}
+        | {"learning_rate_init": 0.002, "batch_size": 128, "max_iter": 10},
+        grid={"learning_rate_init": [0.001, 0.002]},
+    ),
+    "names": Task(
+        datasets.names,
+        Bars(82.8, 81.7, None, 82.5, 85),
+        ONE_CYCLE
+        | {"cell": "lstm", "hidden_layer_sizes": (128, 128), "bidirectional": True}
+        | {"embedding_dim": 64, "dropout": 0.3, "label_smoothing": 0.1}
+        | {"learning_rate_init": 0.003, "max_iter": 12},
+        tokenizer={"analyzer": "char", "min_frequency": 2},
+        needs={"embedding_dim": 32},
+        grid={"dropout": [0.3, 0.5], "pooling": POOLINGS},
+    ),
+    "rt-polarity": Task(
+        datasets.rt_polarity,
+        Bars(76.65, 74.05, None, 75, 78),
+        ONE_CYCLE
+        | {"cell": "lstm", "hidden_layer_sizes": (64,), "bidirectional": True}
+        | {"embedding_dim": 64, "pooling": "mean", "dropout": 0.5}
+        | {"learning_rate_init": 0.01, "max_iter": 4},
+        tokenizer={"analyzer": "word", "min_frequency": 2},
+        needs={"embedding_dim": 32},
+        grid={"pooling": POOLINGS, "input_dropout": [0.0, 0.5]},
+    ),
+    # The classic synthetic tasks. The simple peer predicts the mean, guesses the
+    # symbols, or is a ridge regression on the same lags.
+    "adding 200": Task(
+        datasets.adding_problem(200),
+        Bars(simple=1 / 6, reach=0.005, aim=0.001),
+        ONE_CYCLE | {"cell": "gru", "learning_rate_init": 0.01, "max_iter": 20},
+        estimator=RNNRegressor,
+        metric=SQUARED_ERROR,
+        grid={"cell": ["lstm", "gru"], "learning_rate_init": [0.003, 0.01]},
+    ),
+    "adding 750": Task(
+        datasets.adding_problem(750),
+        Bars(simple=1 / 6, aim=0.005),
+        ONE_CYCLE | {"cell": "gru", "learning_rate_init": 0.01, "max_iter": 20},
+        estimator=RNNRegressor,
+        metric=SQUARED_ERROR,
+        grid={"cell": ["lstm", "gru"], "learning_rate_init": [0.003, 0.01]},
+    ),
+    "copying 100": Task(
+        datasets.copying(100),
+        Bars(simple=12.5, reach=99, aim=99.9),
+        ONE_CYCLE
+        | {"cell": "gru", "hidden_layer_sizes": (128,)}
+        | {"learning_rate_init": 0.003, "batch_size": 128, "max_iter": 40},
+        metric=COPIED,
+        needs={"return_sequences": True},
+        grid={"cell": ["lstm", "gru"], "learning_rate_init": [0.001, 0.003]},
+    ),
+    "Mackey-Glass": Task(
+        datasets.mackey_glass,
+        Bars(simple=0.0004, published=0.00203, reach=0.00203, aim=0.0004),
+        ONE_CYCLE
+        | {"cell": "gru", "hidden_layer_sizes": (64,)}
+        | {"learning_rate_init": 0.005, "batch_size": 32, "max_iter": 200},
+        estimator=RNNRegressor,
+        metric=RMSE,
+        grid={"cell": ["lstm", "gru"], "learning_rate_init": [0.003, 0.01]},
+        in_time=True,
+        quick=True,
+    ),
+}

@@ -1,0 +1,153 @@
+"""From what a user passes to checked samples: data sets of inputs and targets."""
+
+import numpy as np
+
+from skrnn._deferred import canonical_rows
+from skrnn._inputs import InputForm, check_tokens
+from skrnn._samples import Samples, StepWeights, check_step_weights
+from skrnn.sequences import (
+    Beside,
+    PaddedData,
+    check_sequences,
+    check_target_index,
+    of_steps,
+    read_steps,
+)
+from skrnn.sequences.numeric import refuse_masked
+from skrnn.sequences.steps import OfKept
+
+
+class ReadingMixin:
+    """Checks X, y and weights by the hyperparameters of the estimator it is mixed into.
+
+    That has `_encode` and `_class_weights`, see `BaseRNN`.
+    """
+
+    def _checked_data(self, X, *, reset):
+        """Return X as a data set."""
+        return check_sequences(
+            self,
+            X,
+            reset=reset,
+            n_channels=self.n_channels,
+            allow_nan=self.missing != "error",
+        )
+
+    def _read(self, X, y, sample_weight, *, new_inputs, new_targets):
+        """Check the training data; learn the form of X, and that of y, if new."""
+        data = self._checked_data(X, reset=new_inputs)
+        if new_targets:
+            self._inputs = InputForm.of(self, data)
+        elif not InputForm.of(self, data, self._inputs).is_like(self._inputs):
+            raise ValueError(
+                "The network that was fitted before reads X in another way: missing, "
+                "differences, steps_per_frame, the tokens or the channels were others. "
+                "Call fit, with warm_start=False, to begin again."
+            )
+        return self._with_targets(data, y, sample_weight, reset=new_targets)
+
+    def _with_targets(self, data, y, sample_weight, *, reset):
+        """Return `Samples` of a data set."""
+        form = self._inputs
+        if form.n_tokens:
+            check_tokens(form.present(data), form.n_tokens, self.unknown_tokens)
+        targets = self._checked_targets(data, y, reset)
+        sample_weight, factors = check_step_weights(
+            sample_weight, data, self.return_sequences
+        )
+        if self.return_sequences and form.skips:
+            present = form.present(data)
+            targets = OfKept(targets, present)
+            factors = None if factors is None else OfKept(factors, present)
+        rows, weights = self._training_rows(data, targets, sample_weight, factors)
+        samples = Samples(data, targets, weights, weights, rows, factors, factors)
+        return self._weighted_by_class(samples)
+
+    def _weighted_by_class(self, samples):
+        """Return the samples with the weights of their classes."""
+        targets, weights = samples.targets, samples.weights
+        all_weights = StepWeights(weights, samples.factors, targets.lengths)
+        everything = slice(None)
+        of_classes = self._class_weights(
+            targets.take(everything), all_weights.take(everything)[:, 0]
+        )
+        if of_classes is None:
+            return samples
+        if self.return_sequences:
+            factors = of_classes[:, np.newaxis]
+            if samples.factors is not None:
+                factors = factors * samples.factors.take(everything)
+            factors = of_steps(factors, targets.lengths)
+            samples = samples._replace(factors=factors)
+            sums = StepWeights(weights, factors, targets.lengths).sums()
+        else:
+            sums = weights * of_classes
+            samples = samples._replace(weights=sums)
+        rows = samples.rows[sums[samples.rows] > 0]
+        if not len(rows):
+            raise ValueError("class_weight leaves no sample with a positive weight.")
+        return samples._replace(rows=rows)
+
+    def _training_rows(self, data, targets, sample_weight, factors):
+        """Return the rows to train on, in order, and a weight for each sample."""
+        if sample_weight is None:
+            sample_weight = np.broadcast_to(1.0, (len(data),))  # one number in memory
+        if not self.shuffle:  # the order is the user's
+            return np.nonzero(sample_weight > 0)[0], sample_weight
+        content, encoded = self._inputs.present(data), np.zeros((len(data), 1))
+        if self.return_sequences:
+            content = Beside(content, targets)
+            if factors is not None:
+                content = Beside(content, factors)
+        else:
+            encoded = targets.take(slice(None))
+        rows, merged = canonical_rows(content, encoded, sample_weight)
+        if len(rows) == len(data):  # none is merged
+            return rows, sample_weight
+        weights = np.zeros(len(data))
+        weights[rows] = merged
+        return rows, weights
+
+    def _read_validation(self, validation):
+        """Check a validation set of the user's own."""
+        try:
+            data = self._checked_data(validation.X, reset=False)
+            samples = self._with_targets(
+                data, validation.y, validation.sample_weight, reset=False
+            )
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"In the validation set: {error}") from error
+        weights = np.ones(len(data))
+        if validation.sample_weight is not None:
+            weights = samples.score_weights
+        return samples._replace(score_weights=weights, rows=np.arange(len(data)))
+
+    def _checked_targets(self, data, y, reset):
+        """Return the encoded targets as a data set."""
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but "
+                "the target y is None."
+            )
+        refuse_masked(y, "y")
+        check_target_index(data, y)
+        if self.return_sequences:
+            targets = self._encode(read_steps(y, data), reset)
+            return of_steps(targets, data.lengths)
+        targets = self._encode(y, reset)
+        if len(targets) != len(data):
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: "
+                f"X has {len(data)}, y has {len(targets)}."
+            )
+        return PaddedData(targets[:, np.newaxis])
+
+    def _truth_of_steps(self, data, y, sample_weight):
+        """Return the targets of all steps and their weights, or None."""
+        truth = read_steps(y, data)
+        of_samples, factors = check_step_weights(sample_weight, data, True)
+        if factors is not None:
+            return truth, factors.take(slice(None))[:, 0]
+        if of_samples is None:
+            return truth, None
+        return truth, np.repeat(of_samples, data.lengths)

@@ -1,0 +1,171 @@
+"""Tokens: whole numbers that stand for vectors."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skrnn import RNNClassifier, RNNRegressor, Sequences, SequenceTokenizer
+
+RNG = np.random.default_rng(0)
+LENGTHS = RNG.integers(2, 9, 120)
+TOKENS = [RNG.integers(0, 6, n) for n in LENGTHS]
+# which of two tokens comes more often
+LABELS = np.array([(t == 2).sum() > (t == 4).sum() for t in TOKENS])
+BRIEF = {"hidden_layer_sizes": (8,), "max_iter": 40, "random_state": 0, "cell": "gru"}
+BRIEF |= {"n_iter_no_change": np.inf}
+
+
+def classifier(**settings):
+    return RNNClassifier(**{"embedding_dim": 4, **BRIEF, **settings})
+
+
+def test_tokens_are_learned():
+    model = classifier().fit(TOKENS, LABELS)
+    assert model.score(TOKENS, LABELS) > 0.95
+    assert model.weights_["embedding.0.vectors"].shape == (6, 4)
+
+
+def test_integers_and_floats_are_the_same_tokens():
+    model = classifier().fit(TOKENS, LABELS)
+    as_floats = classifier().fit([t.astype(float) for t in TOKENS], LABELS)
+    assert_array_equal(model._parameters, as_floats._parameters)
+
+
+def test_the_network_is_that_of_the_vectors():
+    """As if each token's vector had been passed as numbers."""
+    table = RNG.normal(size=(6, 3))
+    settings = {"embeddings": table, "embedding_dim": None, "freeze": "embedding"}
+    model = classifier(**settings, standardize=False).fit(TOKENS, LABELS)
+    vectors = [table[t] for t in TOKENS]
+    by_name = {**model.weights_}
+    assert_array_equal(by_name.pop("embedding.0.vectors"), table)
+    plain = RNNClassifier(**BRIEF | {"max_iter": 1}, standardize=False)
+    plain.set_params(init=by_name, freeze=list(by_name)).fit(vectors, LABELS)
+    expected = model.decision_function(TOKENS)
+    assert_array_equal(plain.decision_function(vectors), expected)
+
+
+def test_tokens_beside_numbers():
+    numbers = [RNG.normal(size=n) for n in LENGTHS]
+    y = [n[t == 3].sum() for n, t in zip(numbers, TOKENS, strict=True)]
+    frames = [
+        pd.DataFrame({"number": n, "token": t})
+        for n, t in zip(numbers, TOKENS, strict=True)
+    ]
+    settings = BRIEF | {"embedding_dim": 4, "max_iter": 150}
+    by_name = RNNRegressor(**settings, token_channels="token").fit(frames, y)
+    by_place = RNNRegressor(**settings, token_channels=[1]).fit(
+        [frame.to_numpy() for frame in frames], y
+    )
+    assert_array_equal(by_name._parameters, by_place._parameters)
+    assert by_name.score(frames, y) > 0.8
+    # tokens are not standardized, numbers are
+    assert_array_equal(by_name._inputs.scale[1], 1.0)
+    assert by_name._inputs.mean[0] != 0.0
+
+
+def test_several_channels_of_tokens_have_tables_of_their_own():
+    X = [np.column_stack([t, t % 2]) for t in TOKENS]
+    model = classifier().fit(X, LABELS)
+    shapes = {n: v.shape for n, v in model.weights_.items() if "vectors" in n}
+    assert shapes == {"embedding.0.vectors": (6, 4), "embedding.1.vectors": (2, 4)}
+
+
+def test_padding_is_no_step():
+    padded = np.zeros((120, 12), int)
+    in_front = padded.copy()
+    shifted = [t + 1 for t in TOKENS]
+    for i, t in enumerate(shifted):
+        padded[i, : len(t)] = t
+        in_front[i, 12 - len(t) :] = t
+    expected = classifier().fit(shifted, LABELS)
+    for X in (padded, in_front):
+        model = classifier(padding_token=0).fit(X, LABELS)
+        assert_array_equal(model.predict_proba(X), expected.predict_proba(shifted))
+
+
+def test_tokens_beyond_the_vocabulary():
+    model = classifier().fit(TOKENS, LABELS)
+    X = [*TOKENS[:3], np.array([1, 2, 6])]
+    message = (
+        r"Token 6 is not in the vocabulary of n_tokens=6, 0 to 5: sample 3, step 2"
+    )
+    with pytest.raises(ValueError, match=message):
+        model.predict(X)
+    with pytest.raises(ValueError, match="Token -1 is not in"):
+        model.predict([np.array([-1])])
+    with pytest.raises(ValueError, match=r"whole numbers, got 0\.5: sample 0, step 1"):
+        model.predict([np.array([0.0, 0.5])])
+    lenient = classifier(unknown_tokens="ignore").fit(TOKENS, LABELS)
+    known, unknown = [np.array([1, 2, 3])], [np.array([1, 77, 3])]
+    assert np.isfinite(lenient.predict_proba(unknown)).all()
+    assert (lenient.predict_proba(unknown) != lenient.predict_proba(known)).any()
+    other = [np.array([1, -5, 3])]  # all of them are zeros
+    assert_array_equal(lenient.predict_proba(unknown), lenient.predict_proba(other))
+
+
+def test_a_larger_vocabulary():
+    model = classifier(n_tokens=50).fit(TOKENS, LABELS)
+    assert model.weights_["embedding.0.vectors"].shape == (50, 4)
+    model.predict([np.array([49])])
+    with pytest.raises(ValueError, match="n_tokens=3, 0 to 2"):
+        classifier(n_tokens=3).fit(TOKENS, LABELS)
+
+
+def test_partial_fit_keeps_the_vocabulary():
+    model = classifier().partial_fit(TOKENS, LABELS, classes=[False, True])
+    few = [np.array([1, 0]), np.array([0, 1])]
+    model.partial_fit(few, [True, False])
+    assert model._inputs.n_tokens == ((0, 6),)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps_per_frame": 2}, "channels of numbers"),
+        ({"differences": True}, "channels of numbers"),
+        ({"token_channels": [1]}, "token_channels has 1, but X has 1 channels"),
+        ({"token_channels": "word"}, "names 'word', not a channel"),
+        ({"embeddings": np.zeros((6, 3))}, "has 3 columns, but embedding_dim=4"),
+        ({"embeddings": np.zeros(6)}, "shape"),
+        ({"embeddings": np.zeros((6, 4)), "n_tokens": 7}, "6 rows, but n_tokens=7"),
+        ({"embedding_dim": None, "padding_token": 0}, "padding_token needs tokens"),
+    ],
+)
+def test_settings_that_do_not_fit(settings, message):
+    with pytest.raises(ValueError, match=message):
+        classifier(**settings).fit(TOKENS, LABELS)
+
+
+def test_strings_in_a_pipeline():
+    names = ["anna", "bella", "carl", "dirk", "ella", "finn", "gina", "hugo"] * 8
+    endings = [name[-1] for name in names]
+    model = make_pipeline(SequenceTokenizer("char"), classifier())
+    assert model.fit(names, endings).score(names, endings) > 0.95
+    assert model.predict(["zoë", "öla"]).shape == (2,)  # letters never seen
+    grid = {
+        "sequencetokenizer__analyzer": ["char", "word"],
+        "rnnclassifier__embedding_dim": [2, 4],
+    }
+    model.set_params(rnnclassifier__max_iter=3)
+    search = GridSearchCV(model, grid, cv=2).fit(pd.Series(names), endings)
+    assert set(search.best_params_) == set(grid)
+    assert len(cross_val_score(model, np.array(names), endings, cv=2)) == 2
+
+
+def test_sequences_of_the_tokenizer_compute_in_float32():
+    X = SequenceTokenizer("char").fit_transform(["ab", "ba"] * 10)
+    assert isinstance(X, Sequences)
+    model = classifier(max_iter=2).fit(X, [0, 1] * 10)
+    assert model.predict_proba(X).dtype == np.float32
+
+
+def test_streams_of_tokens():
+    model = classifier().fit(TOKENS, LABELS)
+    state = model.initial_state(1)
+    for token in TOKENS[0]:
+        p, state = model.step([[token]], state, response_method="predict_proba")
+    assert_array_equal(p, model.predict_proba(TOKENS[:1]))
