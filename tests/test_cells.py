@@ -66,7 +66,11 @@ class LayerOfLanes:
         below = lanes.rows(n_steps, self.n_inputs)
         by_lane(below)[: len(x), : self.n_inputs] = x
         buffers = self.layer.allocate(n_steps, lanes, training)
-        shard = Shard(np.full(x.shape[2], len(x)), np.array([len(x), 0, x.shape[2]]))
+        shard = Shard(
+            np.full(x.shape[2], len(x)),
+            np.array([len(x), 0, x.shape[2]]),
+            np.zeros(2, np.int64),
+        )
         return below, buffers, shard
 
     def pack(self, calls, training, parameters=None, lanes=None):
@@ -113,16 +117,13 @@ class LayerOfLanes:
 def test_parameters_fit_the_description_of_the_cell(cell):
     kind = CELLS[cell]
     shapes = RecurrentLayer(kind, 0, 2, 5).parameter_shapes()
-    columns = {
-        name: 5 * (last - first)
-        for name, (first, last) in {
-            "input_weights": kind.input_blocks,
-            "recurrent_weights": kind.recurrent_blocks,
-        }.items()
-    }
-    assert shapes["input_weights"] == (2, columns["input_weights"])
-    assert shapes["recurrent_weights"] == (5, columns["recurrent_weights"])
-    assert shapes["bias"] == (5 * kind.n_blocks,)
+    inputs, recurrences = (
+        5 * (last - first) for first, last in (kind.input_blocks, kind.recurrent_blocks)
+    )
+    expected = {"input_weights": (2, inputs), "recurrent_weights": (5, recurrences)}
+    if recurrences == 0:
+        del expected["recurrent_weights"]
+    assert shapes == {**expected, "bias": (5 * kind.n_blocks,)}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -198,7 +199,7 @@ def test_the_recorded_carry_goes_on_and_the_reset_begins_anew(
     packed = layer.pack(forward, training=False, lanes=lanes)
     below, buffers, shard = layer.buffers(x[:3], training=False, lanes=lanes)
     layer.layer.forward(forward, packed, below, buffers, shard)
-    layer.layer.reset(reset, buffers)
+    layer.layer.reset(reset, packed, buffers)
     layer.layer.carry(carry, buffers, shard)
     programs = [calls.program() for calls in (forward, reset, carry)]
     whole = layer.step(x, lanes=lanes)[0]
@@ -354,4 +355,7 @@ def test_cells_with_gates_stay_finite_under_any_input(cell, n_registers):
     x = np.zeros((6, 1, layer.lanes.n_samples))
     x[::2], x[1::2] = 1e300, -1e300
     hidden = layer.run(x)
-    assert np.abs(hidden).max() <= 1
+    if cell == "mingru":  # a mean of new states, which are affine in the inputs
+        assert np.abs(hidden).max() <= 1e300 * np.abs(layer.parameters).max()
+    else:
+        assert np.abs(hidden).max() <= 1

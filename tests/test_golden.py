@@ -9,14 +9,18 @@ from numpy.testing import assert_allclose
 from skrnn import training
 from skrnn.lanes import SamplesInLanes
 from skrnn.losses import squared_error
-from skrnn.network import Network
 from skrnn.optimizers import Optimizer
 from skrnn.parameters import aligned_zeros
 from skrnn.schedules import Schedule
-from skrnn.training import Trainer, TrainingSet
+from skrnn.training import Trainer
 from tests.golden import make_golden
 from tests.golden.make_golden import FOLDER, KINDS, LENGTHS, NAMES, RATE, SOLVERS
-from tests.oracles.harness import Ragged, predict_in_all_lanes, run_network
+from tests.oracles.harness import (
+    make_network,
+    make_training_set,
+    predict_in_all_lanes,
+    run_network,
+)
 
 # Measured where registers have 512 bits: 8e-16 and 6e-7, the same after ten updates.
 TOLERANCES = {np.float64: 1e-14, np.float32: 4e-6}
@@ -31,7 +35,7 @@ def load(name, dtype):
     kind, depth = name.rsplit("_", 1)
     n_inputs, n_outputs = arrays["inputs"].shape[2], arrays["targets"].shape[1]
     n_units = len(arrays["parameters/layers.0.recurrent_weights"])
-    network = Network(*KINDS[kind], n_inputs, (n_units,) * int(depth), n_outputs)
+    network = make_network(*KINDS[kind], n_inputs, (n_units,) * int(depth), n_outputs)
     parameters = aligned_zeros((network.layout.size,), dtype)
     for key, view in network.layout.views(parameters).items():
         view[:] = arrays[f"parameters/{key}"]
@@ -77,15 +81,8 @@ def test_ten_updates(name, solver, dtype, n_registers, monkeypatch):
     lanes = SamplesInLanes(np.dtype(dtype), n_registers)
     monkeypatch.setattr(training, "training_lanes", lambda *size: lanes)
     arrays, network, parameters, sequences = load(name, dtype)
-    n, n_channels = len(sequences), sequences[0].shape[1]
-    training_set = TrainingSet(
-        Ragged(sequences, dtype),
-        np.arange(n),
-        arrays["targets"].astype(dtype),
-        np.ones(n, dtype),
-        np.zeros(n_channels, dtype),
-        np.ones(n_channels, dtype),
-    )
+    n = len(sequences)
+    training_set = make_training_set(sequences, arrays["targets"], np.ones(n), dtype)
     optimizer = Optimizer.create(
         solver, SOLVERS[solver], network.layout.penalized(dtype)
     )
@@ -103,7 +100,9 @@ def test_ten_updates(name, solver, dtype, n_registers, monkeypatch):
         n_threads=1,
     )
     with trainer.threads() as threads:
-        losses = [trainer.epoch(threads, None, 0) for _ in arrays[f"{solver}/losses"]]
+        losses = [
+            trainer.epoch(threads, None, False, 0) for _ in arrays[f"{solver}/losses"]
+        ]
     tolerance = TRAINED_TOLERANCES[dtype]
     assert_allclose(losses, arrays[f"{solver}/losses"], rtol=tolerance)
     check_named(network, parameters, arrays, solver, tolerance)

@@ -11,14 +11,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn import RNNClassifier, RNNRegressor, prediction
 from skrnn.lanes import SamplesInLanes
+from skrnn.network import Network
 from skrnn.prediction import N_KEPT, predict_raw
-from tests.oracles import recurrent
 from tests.oracles.harness import (
     Ragged,
+    make_architecture,
     make_network,
     make_parameters,
     make_sequences,
 )
+from tests.oracles.network import raw_prediction
 
 RAGGED = [3, 1, 5]
 LONG_RAGGED = [6, 6, 5, 4, 4, 4, 3, 3, 2, 2, 2, 1, 1]
@@ -73,7 +75,8 @@ def test_a_kept_predictor_does_not_follow_parameters_that_change_later(none_kept
 
 def test_predictors_are_kept_apart_by_dtype_and_by_what_lies_in_the_lanes(none_kept):
     rng = np.random.default_rng(18)
-    network = make_network("lstm", "tanh", 2, (3,), 1)
+    architecture = make_architecture("lstm", "tanh", 2, (3,), 1)
+    network = Network(architecture)
     single = make_parameters(network, rng, np.float32)
     double = single.astype(np.float64)
     sequences = make_sequences(rng, LONG_RAGGED * 2, 2)
@@ -83,7 +86,7 @@ def test_predictors_are_kept_apart_by_dtype_and_by_what_lies_in_the_lanes(none_k
             assert raw.dtype == parameters.dtype
             views = network.layout.views(double)
             expected = [
-                recurrent.raw_prediction("lstm", "tanh", views, s.astype(raw.dtype))
+                raw_prediction(architecture, views, s.astype(raw.dtype))
                 for s in sequences[:n]
             ]
             assert_allclose(raw, expected, rtol=rtol, atol=rtol)

@@ -11,7 +11,13 @@ from tests.oracles import losses as oracles
 from tests.oracles.derivatives import gradient
 
 DTYPES = [np.float32, np.float64]
-LEVELS = {"huber": [0.7], "quantile": [0.1, 0.5, 0.9]}
+# smoothing has its own tests below
+LEVELS = {
+    "huber": [0.7],
+    "quantile": [0.1, 0.5, 0.9],
+    "binary_log_loss": [0.0],
+    "multiclass_log_loss": [0.0],
+}
 LOSSES = {
     **REGRESSION_LOSSES,
     **{
@@ -42,19 +48,21 @@ def problem(name, n_targets, rng, dtype=np.float64):
     return raw.astype(dtype), y.astype(dtype), weights.astype(dtype)
 
 
-def evaluate(name, raw, y, weights):
+def evaluate(name, raw, y, weights, levels=None):
     """Return the loss's value and its gradient, (n, rows)."""
     rows = np.ascontiguousarray(raw.T[None])
     target = np.ascontiguousarray(y.T[None])
     d_raw = np.full_like(rows, np.nan)
     weight = weights[None, None].astype(np.float64)  # as in a workspace
-    levels = levels_of(name, raw.dtype)
-    value = LOSSES[name].function(rows, d_raw, target, weight, levels)
+    levels = levels_of(name, raw.dtype) if levels is None else levels
+    before, n_steps = levels.copy(), np.array([1, 0, len(raw)])
+    value = LOSSES[name].function(rows, d_raw, target, weight, levels, n_steps)
     # what is read is left as it was
     assert_array_equal(rows, raw.T[None])
     assert_array_equal(target, y.T[None])
     assert_array_equal(weight[0, 0], weights)
-    assert_array_equal(levels, levels_of(name, raw.dtype))
+    assert_array_equal(levels, before)
+    assert_array_equal(n_steps, [1, 0, len(raw)])
     return value, d_raw[0].T
 
 
@@ -146,6 +154,55 @@ def test_gradient_where_the_prediction_is_right(name):
     low, high = (-0.9, 0.9) if name == "quantile" else (0.0, 0.0)
     assert (d_raw >= low * weights[:, None]).all()
     assert (d_raw <= high * weights[:, None]).all()
+
+
+# --- several steps --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, n_targets", CASES)
+def test_steps_count_as_samples_do(name, n_targets):
+    """Of those that there are: what the buffers have beyond them is left alone."""
+    rng = np.random.default_rng(10)
+    steps = [problem(name, n_targets, rng) for _ in range(3)]
+    expected = [evaluate(name, *step) for step in steps[:2]]
+    raw, target, weight = (
+        np.stack([np.atleast_2d(step[i].T) for step in steps]) for i in range(3)
+    )
+    d_raw, n_steps = np.full_like(raw, 9.0), np.array([2, 0, raw.shape[2]])
+    levels = levels_of(name)
+    value = LOSSES[name].function(raw, d_raw, target, weight, levels, n_steps)
+    assert_allclose(value, sum(value for value, _ in expected), rtol=1e-13)
+    for t, (_, d) in enumerate(expected):
+        assert_array_equal(d_raw[t].T, d)
+    assert_array_equal(d_raw[2], 9.0)
+
+
+# --- label smoothing ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name, n_targets", [c for c in CASES if "log_loss" in c[0]])
+def test_smoothed_labels(name, n_targets, dtype):
+    """The loss with a share of each label dealt out to all classes alike."""
+    share = 0.3
+    levels = np.array([share], dtype)
+    raw, y, weights = problem(name, n_targets, np.random.default_rng(11), dtype)
+    value, d_raw = evaluate(name, raw, y, weights, levels)
+    raw, y, weights = (a.astype(np.float64) for a in (raw, y, weights))
+
+    def smoothed(r):
+        n_classes = n_targets if name.startswith("multiclass") else 2
+        total = (1 - share) * oracle(name, r, y, weights)
+        for k in range(n_classes):
+            other = np.full_like(y, k)
+            total += share / n_classes * oracle(name, r, other, weights)
+        return total
+
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    assert_allclose(value, smoothed(raw), rtol=tolerance)
+    slope = gradient(smoothed, raw, step=1e-4)
+    atol = 1e-6 if dtype == np.float32 else 1e-9
+    assert_allclose(d_raw, slope, rtol=1e-5, atol=atol)
 
 
 # --- scikit-learn's own ---------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Whole networks: gradients, initialization, and lanes that end before the others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn.activations import ACTIVATIONS
+from skrnn.architecture import Architecture, Noise
 from skrnn.cells import CELLS
 from skrnn.lanes import SamplesInLanes
 from skrnn.losses import (
@@ -19,11 +22,12 @@ from skrnn.network import Network, Samples, load, load_targets, network_of
 from skrnn.parameters import aligned_zeros
 from skrnn.prediction import predict_raw
 from tests.oracles import recurrent
-from tests.oracles.derivatives import derivative
 from tests.oracles.harness import (
     Ragged,
     TrainingRun,
     assert_same_bits,
+    check_gradient,
+    make_architecture,
     make_network,
     make_parameters,
     make_sequences,
@@ -31,6 +35,7 @@ from tests.oracles.harness import (
     predict_in_all_lanes,
     run_network,
 )
+from tests.oracles.network import raw_prediction
 
 KINDS = [
     (name, activation)
@@ -56,34 +61,6 @@ LEVELS = {"huber": [0.5], "quantile": [0.2, 0.8]}
 def n_registers(request):
     """How many registers a row of the buffers fills."""
     return request.param
-
-
-def check_gradient(
-    network, sequences, loss, targets, n_registers, weights=None, levels=()
-):
-    """Compare with slopes along random directions within each named parameter.
-
-    Any wrong entry shows along almost every direction.
-    """
-    rng = np.random.default_rng(0)
-    parameters = make_parameters(network, rng)
-    n_steps, n_targets = max(map(len, sequences)), targets.shape[1]
-    at = parameters.copy()
-    training = TrainingRun(network, at, n_steps, n_targets, loss, levels, n_registers)
-
-    def value(p):
-        at[:] = p
-        return training(sequences, targets, weights)[1]
-
-    _, _, flat = training(sequences, targets, weights)
-    assert np.abs(flat).max() > 1e-3
-    for where in network.layout.slices.values():
-        for _ in range(2):
-            direction = np.zeros_like(flat)
-            direction[where] = rng.normal(size=where.stop - where.start)
-            direction /= np.linalg.norm(direction)
-            slope = derivative(value, parameters, direction, step=2e-6)
-            assert_allclose(flat @ direction, slope, rtol=2e-7, atol=2e-8)
 
 
 @pytest.mark.parametrize("lengths", [EQUAL, RAGGED], ids=["equal", "ragged"])
@@ -139,7 +116,8 @@ def test_gradient_by_loss(loss, n_registers):
 def test_raw_prediction_is_the_oracles(cell, activation, sizes, dtype, n_registers):
     assert cell in recurrent.CELLS, f"add {cell!r} to tests/oracles/recurrent.py"
     rng = np.random.default_rng(4)
-    network = make_network(cell, activation, 2, sizes, 3)
+    architecture = make_architecture(cell, activation, 2, sizes, 3)
+    network = Network(architecture)
     parameters = make_parameters(network, rng, dtype)
     sequences = make_sequences(rng, RAGGED, 2)
     targets = np.zeros((len(sequences), 3))
@@ -152,10 +130,7 @@ def test_raw_prediction_is_the_oracles(cell, activation, sizes, dtype, n_registe
         n_registers=n_registers,
     )
     views = network.layout.views(parameters.astype(np.float64))
-    expected = [
-        recurrent.raw_prediction(cell, activation, views, s.astype(dtype))
-        for s in sequences
-    ]
+    expected = [raw_prediction(architecture, views, s.astype(dtype)) for s in sequences]
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     assert_allclose(raw, expected, rtol=tolerance, atol=tolerance)
     assert_allclose(value, np.mean(raw**2 / 2, axis=1).sum(), rtol=tolerance)
@@ -207,7 +182,7 @@ def test_a_sequence_alone_gives_what_it_gives_among_others(
 def test_pairs_give_the_same_numbers(cell, activation, sizes, n_inputs, dtype):
     rng = np.random.default_rng(11)
     network = make_network(cell, activation, n_inputs, sizes, 2)
-    assert network.has_even_layers
+    assert network.takes_pairs
     parameters = make_parameters(network, rng, dtype, scale=0.2)
     sequences = make_sequences(rng, LONG_RAGGED, n_inputs)
     n = len(sequences)
@@ -224,7 +199,7 @@ def test_pairs_give_the_same_numbers(cell, activation, sizes, n_inputs, dtype):
 
 @pytest.mark.parametrize("sizes", [(3,), (2, 3), (3, 2), (1,)])
 def test_an_odd_number_of_units_has_no_pairs(sizes):
-    assert not make_network("gru", sizes=sizes).has_even_layers
+    assert not make_network("gru", sizes=sizes).takes_pairs
 
 
 # --- lanes that have ended ------------------------------------------------------------
@@ -374,18 +349,62 @@ def test_load_clips_what_overflows():
 
 
 def test_load_targets_fills_the_lanes():
-    targets, weights = np.arange(10.0).reshape(5, 2), np.arange(5.0) + 1
+    targets, weights = np.arange(10.0).reshape(5, 2), np.arange(5.0)[:, None] + 1
+    starts, lengths, n_steps = np.arange(5), np.ones(5, np.int64), np.array([1, 0, 3])
     target, weight = np.full((1, 2, 4), 9.0), np.full((1, 1, 4), 9.0)
-    load_targets(targets, weights, 0.5, 2, 5, target, weight)
+    load_targets(targets, weights, starts, lengths, 0.5, 2, 5, target, weight, n_steps)
     assert_array_equal(target[0], [[4, 6, 8, 0], [5, 7, 9, 0]])
     assert_array_equal(weight[0], [[1.5, 2, 2.5, 0]])
+
+
+@given(
+    lengths=st.lists(st.integers(1, 7), min_size=1, max_size=5),
+    first=st.integers(0, 4),
+    done=st.integers(0, 7),
+    room=st.integers(1, 7),
+)
+def test_load_targets_of_steps_fills_the_lanes(lengths, first, done, room):
+    """Lane by lane those of the steps that `load` brings, and zeros after them."""
+    first = min(first, len(lengths) - 1)
+    last, n_lanes = min(first + 3, len(lengths)), 4
+    rng = np.random.default_rng(0)
+    targets = [rng.normal(size=(n, 2)) for n in lengths]
+    weights = [rng.uniform(size=(n, 1)) for n in lengths]
+    starts = np.cumsum(lengths) - lengths
+    target, weight = np.full((room, 2, n_lanes), 9.0), np.full((room, 1, n_lanes), 9.0)
+    n_steps = np.array([room - 1, done, last - first])
+    load_targets(
+        np.concatenate(targets),
+        np.concatenate(weights),
+        starts,
+        np.array(lengths),
+        0.5,
+        first,
+        last,
+        target,
+        weight,
+        n_steps,
+    )
+    expected = np.zeros((room, 3, n_lanes))
+    expected[-1] = 9.0  # beyond the steps there are
+    for lane, i in enumerate(range(first, last)):
+        rest = np.hstack([targets[i], 0.5 * weights[i]])[done:][: room - 1]
+        expected[: len(rest), :, lane] = rest
+    assert_array_equal(target, expected[:, :2])
+    assert_array_equal(weight, expected[:, 2:])
 
 
 def test_samples_are_taken_in_the_order_of_the_rows():
     rng = np.random.default_rng(13)
     data, single = Ragged(make_sequences(rng, RAGGED, 2)), np.dtype("f")
-    targets, weights = rng.normal(size=(3, 1)), rng.uniform(size=3)
-    samples = Samples.take(data, np.array([2, 0]), single, targets, weights)
+    targets, weights = rng.normal(size=(3, 1)), rng.uniform(size=(3, 1))
+    samples = Samples.take(
+        data,
+        np.array([2, 0]),
+        single,
+        Ragged([y[None] for y in targets]),
+        Ragged([w[None] for w in weights]),
+    )
     assert samples.values.dtype == np.float32
     values = np.concatenate([data.sequences[2], data.sequences[0]])
     assert_array_equal(samples.values, values.astype("f"))
@@ -393,6 +412,14 @@ def test_samples_are_taken_in_the_order_of_the_rows():
     assert_array_equal(samples.starts, [0, 5])
     assert_array_equal(samples.targets, targets[[2, 0]])
     assert_array_equal(samples.weights, weights[[2, 0]])
+    assert_array_equal(samples.target_starts, [0, 1])
+    assert_array_equal(samples.target_lengths, [1, 1])
+    # or those of all steps, as many as there are of each
+    samples = Samples.take(data, np.array([2, 0]), single, data, data)
+    assert_array_equal(samples.targets, values)
+    assert_array_equal(samples.weights, values)
+    assert_array_equal(samples.target_starts, [0, 5])
+    assert_array_equal(samples.target_lengths, [5, 3])
     data.sequences[1][:] = 1e39
     Samples.take(data, np.array([2, 0]), single)  # not of these
     with pytest.raises(ValueError, match="too large for float32"):
@@ -417,7 +444,7 @@ def test_states_may_overflow_where_the_activation_has_no_bound(cell, activation)
 
 
 def test_network_names_its_parameters():
-    network = Network("gru", "tanh", 2, [3, 4], 1)
+    network = make_network("gru", "tanh", 2, (3, 4), 1)
     assert list(network.layout.shapes) == [
         "layers.0.input_weights",
         "layers.0.recurrent_weights",
@@ -432,7 +459,12 @@ def test_network_names_its_parameters():
 
 def test_networks_of_the_same_architecture_are_one():
     """So that what is kept for one serves the next model of its kind."""
-    architecture = ("gru", "tanh", 2, (3, 4), 1)
-    assert network_of(architecture) is network_of(architecture)
-    assert network_of(("gru", "tanh", 2, (3, 5), 1)) is not network_of(architecture)
-    assert network_of(architecture).layout.size == Network(*architecture).layout.size
+    architecture = Architecture("gru", "tanh", 2, (3, 4), 1)
+    network, alike = network_of(architecture), replace(architecture)
+    assert alike is not architecture and network_of(alike) is network
+    for other in (
+        network_of(replace(architecture, hidden_layer_sizes=(3, 5))),
+        network_of(architecture, Noise(dropout=0.1)),
+    ):
+        assert other is not network
+    assert network.layout.shapes == Network(architecture).layout.shapes

@@ -10,12 +10,13 @@ from skrnn import prediction
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
 from skrnn.losses import squared_error
+from skrnn.network import Network
 from skrnn.prediction import CHUNK_STEPS, predict_raw
-from tests.oracles import recurrent
 from tests.oracles.harness import (
     ARRANGEMENTS,
     Ragged,
     assert_same_bits,
+    make_architecture,
     make_network,
     make_parameters,
     make_sequences,
@@ -23,6 +24,7 @@ from tests.oracles.harness import (
     predict_in_all_lanes,
     run_network,
 )
+from tests.oracles.network import raw_prediction
 
 KINDS = [
     (name, activation)
@@ -89,13 +91,14 @@ def test_predictions_by_pieces_of_the_steps_change_no_bit(
 def test_predictions_of_long_sequences_are_the_oracles(cell, activation):
     """Around the number of steps that the buffers take, and its multiples."""
     rng = np.random.default_rng(12)
-    network = make_network(cell, activation, 2, (3, 2), 1)
+    architecture = make_architecture(cell, activation, 2, (3, 2), 1)
+    network = Network(architecture)
     parameters = make_parameters(network, rng, scale=0.2)
     lengths = [n * CHUNK_STEPS + m for n in (1, 2) for m in (-1, 0, 1)]
     sequences = make_sequences(rng, [1, 2, *lengths, 3 * CHUNK_STEPS + 5], 2)
     raw = predict_in_all_lanes(network, parameters, sequences)
     views = network.layout.views(parameters)
-    expected = [recurrent.raw_prediction(cell, activation, views, s) for s in sequences]
+    expected = [raw_prediction(architecture, views, s) for s in sequences]
     assert_allclose(raw, expected, rtol=1e-11, atol=1e-12)
     # as in training, whose buffers take all steps
     targets = np.zeros((len(sequences), 1))

@@ -5,6 +5,7 @@ import platform
 import threading
 import weakref
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.testing import assert_array_equal
 
 from skrnn import recording
 from skrnn._jit import FASTMATH
-from skrnn.recording import MAX_WORDS, Recording, replay, run
+from skrnn.recording import MAX_WORDS, WORDS, Recording, replay, run
 
 # Compiled with the flags of `kernel`, but not cached: these bodies are the tests' own.
 compiled = numba.njit(error_model="numpy", fastmath=FASTMATH, nogil=True)
@@ -43,6 +44,11 @@ def add_steps(target, source, n_steps):
 def size_and_last(array):
     last = float(array.ravel()[-1]) if array.size else -1.0
     return array.size + 1000 * last
+
+
+class Pair(NamedTuple):
+    array: np.ndarray
+    factor: int
 
 
 def new_log(n=8):
@@ -245,7 +251,7 @@ def test_a_program_is_the_kernels_and_their_arguments_as_numba_passes_them(monke
     calls.add(other, vector)
     calls.add(one, matrix, 8)  # of the same kind: compiled once
     program = calls.program()
-    assert program.dtype == np.int64 and program.shape == (3, 1 + MAX_WORDS)
+    assert program.dtype == np.int64 and program.shape == (3, 1 + WORDS)
     # memory and parent, size, bytes of an item, address, shape, strides
     of_matrix = [0, 0, 6, 4, matrix.ctypes.data, 3, 2, 8, 4]
     of_vector = [0, 0, 4, 8, vector.ctypes.data, 4, 8]
@@ -276,27 +282,99 @@ def test_where_a_kernel_is_is_asked_once(monkeypatch):
 
 
 @compiled
-def eight_and_eight(a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q):
-    n_all = len(a) + len(b) + len(c) + len(d) + len(e) + len(f) + len(g) + len(h)
-    return float(n_all + i + j + k + m + n + o + p + 1000 * q)
+def lengths_and_numbers(arrays, numbers):
+    """Sum the lengths of arrays, and numbers of which the last counts more."""
+    value = 1000.0 * numbers[-1]
+    for array in arrays:
+        value += len(array)
+    for number in numbers:
+        value += number
+    return value
 
 
-def test_as_many_words_as_there_may_be(way):
-    """An array of three dimensions takes eleven."""
-    arrays = [np.zeros((2**n, 1, 1)) for n in range(8)]
-    assert len(arrays) * 11 + 8 == MAX_WORDS
+def arrays_of_11_words(n):
+    return tuple(np.zeros((2**i, 1, 1)) for i in range(n))
+
+
+@pytest.mark.parametrize(
+    "n_arrays, n_numbers, n_passed",
+    [
+        (8, 8, WORDS),  # as many as the narrow program has
+        (8, 9, MAX_WORDS),
+        (17, 5, MAX_WORDS),  # as many as there may be
+    ],
+)
+def test_narrow_and_wide_programs(n_arrays, n_numbers, n_passed, way):
     calls = Recording()
-    calls.add(eight_and_eight, *arrays, *range(1, 9))
-    assert way(calls.program()) == 255 + 28 + 8000
+    log, count = new_log()
+    calls.add(note, log, count, 1)
+    arrays, numbers = arrays_of_11_words(n_arrays), tuple(range(n_numbers))
+    calls.add(lengths_and_numbers, arrays, numbers)
+    calls.add(note, log, count, 2)  # as wide as the widest of the calls
+    program = calls.program()
+    if not numba.config.DISABLE_JIT:
+        assert program.shape == (3, 1 + n_passed)
+    expected = 2**n_arrays - 1 + 1000 * (n_numbers - 1) + sum(numbers)
+    for _ in range(2):
+        assert way(program) == expected
+    assert_array_equal(log[:5], [1, 2, 1, 2, 0])
 
 
 def test_more_words_are_refused(way):
-    arrays = [np.zeros((1, 1, 1))] * 8
     calls = Recording()
-    calls.add(eight_and_eight, *arrays, np.zeros(1), *range(7))
+    calls.add(lengths_and_numbers, arrays_of_11_words(17), tuple(range(6)))
     with pytest.raises(
-        ValueError, match=r"^eight_and_eight takes 102 words, more than 96"
+        ValueError, match=r"^lengths_and_numbers takes 193 words, more than 192"
     ):
+        calls.program()
+
+
+# --- None and tuples ------------------------------------------------------------------
+
+
+@compiled
+def add_all(target, parts, more):
+    """Add the arrays of a nested tuple, and one more unless it is None."""
+    (one, factor), other = parts
+    for i in range(len(target)):
+        target[i] += factor * one[i] + other[i]
+    if more is not None:
+        for i in range(len(target)):
+            target[i] += more[i]
+
+
+def test_tuples_and_none(way):
+    """Calls with and without an array are versions of their own of a kernel."""
+    target, one, other = np.zeros(2), np.array([1.0, 2.0]), np.array([10.0, 20.0])
+    calls = Recording()
+    calls.add(add_all, target, ((one, 3), other), None)
+    calls.add(add_all, target, (Pair(one, 2), other), np.array([500.0, 600.0]))
+    program = calls.program()
+    way(program)
+    assert_array_equal(target, [5 + 20 + 500, 10 + 40 + 600])
+    one[:] = 0.0
+    way(program)
+    assert_array_equal(target, [525 + 520, 650 + 640])
+
+
+def test_a_recording_keeps_the_arrays_of_tuples_alive(way):
+    target, calls = np.zeros(2), Recording()
+    part = np.ones(2)
+    alive = weakref.ref(part)
+    calls.add(add_all, target, ((part, 1), np.ones(2)), None)
+    program = calls.program()
+    del part
+    gc.collect()
+    assert alive() is not None
+    way(program)
+    assert_array_equal(target, 2.0)
+
+
+@pytest.mark.parametrize("bad", [1.0, "1", [1.0], True, (1.0,)], ids=repr)
+def test_what_a_tuple_may_not_hold(bad, way):
+    calls = Recording()
+    calls.add(add_all, np.zeros(2), ((np.zeros(2), bad), np.zeros(2)), None)
+    with pytest.raises(TypeError, match=r"^add_all must get arrays and integers, got "):
         calls.program()
 
 
@@ -321,7 +399,7 @@ def test_arrays_that_are_not_contiguous_are_refused(array, way):
 
 @pytest.mark.parametrize(
     "argument",
-    [1.0, np.float64(1.0), True, np.True_, None, "1", [1.0], (1,), 1j],
+    [1.0, np.float64(1.0), True, np.True_, "1", [1.0], 1j],
     ids=repr,
 )
 def test_what_is_neither_array_nor_integer_is_refused(argument, way):

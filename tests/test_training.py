@@ -15,12 +15,13 @@ from skrnn.optimizers import Optimizer
 from skrnn.prediction import predict_raw
 from skrnn.schedules import Schedule
 from skrnn.simd import lane_count
-from skrnn.training import Divergence, Trainer, TrainingSet
+from skrnn.training import Divergence, Trainer
 from tests.oracles.harness import (
     Ragged,
     make_network,
     make_parameters,
     make_sequences,
+    make_training_set,
     run_network,
 )
 
@@ -32,14 +33,8 @@ ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0}
 def make_set(n=6, n_channels=2, dtype=np.float64, seed=0, longest=4):
     rng = np.random.default_rng(seed)
     sequences = make_sequences(rng, rng.integers(1, longest + 1, size=n), n_channels)
-    return TrainingSet(
-        Ragged(sequences, dtype),
-        np.arange(n),
-        rng.normal(size=(n, 1)).astype(dtype),
-        rng.uniform(0.5, 2.0, size=n),
-        np.zeros(n_channels, dtype),
-        np.ones(n_channels, dtype),
-    )
+    targets, weights = rng.normal(size=(n, 1)), rng.uniform(0.5, 2.0, size=n)
+    return make_training_set(sequences, targets, weights, dtype)
 
 
 def make_trainer(
@@ -85,7 +80,7 @@ def one_epoch(trainer, seed=None):
     """Pass once over the rows, in their order unless there is a seed."""
     random_state = None if seed is None else np.random.RandomState(seed)
     with trainer.threads() as threads:
-        return trainer.epoch(threads, random_state, 0)
+        return trainer.epoch(threads, random_state, seed is not None, 0)
 
 
 # --- gradients of batches -------------------------------------------------------------
@@ -101,7 +96,8 @@ def test_a_batch_is_the_sum_of_its_samples(cell, n):
     after, training_set = before.copy(), make_set(n)
     trainer = make_trainer(network, after, training_set, n, alpha=0.6)
     mean_loss = one_epoch(trainer)
-    weights, data = training_set.weights, training_set.data
+    weights, data = training_set.sample_weights, training_set.data
+    targets = training_set.targets
     loss, gradient = 0.0, np.zeros_like(before)
     for i in range(n):
         _, value, alone = run_network(
@@ -109,7 +105,7 @@ def test_a_batch_is_the_sum_of_its_samples(cell, n):
             before,
             [data.sequences[i]],
             squared_error,
-            training_set.targets[i : i + 1],
+            targets.sequences[i],
             weights[i : i + 1],
         )
         loss += value
@@ -174,8 +170,8 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_weights():
     for rows in ([0, 1], [2, 3], [4]):
         some = replace(training_set, rows=np.array(rows))
         loss = one_epoch(make_trainer(trainer.network, by_hand, some, 2))
-        total += loss * training_set.weights[rows].sum()
-    expected = total / training_set.weights.sum()
+        total += loss * training_set.sample_weights[rows].sum()
+    expected = total / training_set.sample_weights.sum()
     assert one_epoch(trainer) == pytest.approx(expected, rel=1e-13)
 
 
@@ -209,9 +205,9 @@ def test_rates_follow_the_schedule_of_the_samples_seen():
 
     trainer.schedule = Halving()
     with trainer.threads() as threads:
-        trainer.epoch(threads, None, 100)
+        trainer.epoch(threads, None, False, 100)
         used.append(trainer.optimizer.rates[0])
-        trainer.epoch(threads, np.random.RandomState(0), 107)
+        trainer.epoch(threads, np.random.RandomState(0), True, 107)
         used.append(trainer.optimizer.rates[0])
     assert [n for n, _ in asked] == list(range(6))
     assert asked[:3] == [(0, 100), (1, 103), (2, 106)]
@@ -252,7 +248,7 @@ def test_the_number_of_threads_changes_no_bit(cell, dtype, always_threads):
         )
         with trainer.threads() as threads:
             assert (threads.worthwhile(1e9, 16) > 1) == (n_threads > 1)
-            losses = [trainer.epoch(threads, random_state, 0) for _ in range(4)]
+            losses = [trainer.epoch(threads, random_state, True, 0) for _ in range(4)]
         zeros = np.zeros(2, dtype)
         raw = predict_raw(
             network, parameters, training_set.data, zeros, zeros + 1, n_threads
@@ -372,25 +368,25 @@ overflows = pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 
 
 @numba.njit(error_model="numpy")
-def failing(raw, d_raw, target, weight, levels):
+def failing(raw, d_raw, target, weight, levels, n_steps):
     """A loss that is levels[1] at the call after so many as levels[0] says."""
-    value = squared_error(raw, d_raw, target, weight, levels)
+    value = squared_error(raw, d_raw, target, weight, levels, n_steps)
     levels[0] -= 1.0
     return levels[1] if levels[0] < 0.0 else value
 
 
 @numba.njit(error_model="numpy")
-def bad_gradient(raw, d_raw, target, weight, levels):
+def bad_gradient(raw, d_raw, target, weight, levels, n_steps):
     """A loss whose gradient is levels[0] in the first lane."""
-    value = squared_error(raw, d_raw, target, weight, levels)
+    value = squared_error(raw, d_raw, target, weight, levels, n_steps)
     d_raw[0, 0, 0] = levels[0]
     return value
 
 
 @numba.njit(error_model="numpy")
-def steep(raw, d_raw, target, weight, levels):
+def steep(raw, d_raw, target, weight, levels, n_steps):
     """A loss whose gradient is too large by the factor levels[0]."""
-    value = squared_error(raw, d_raw, target, weight, levels)
+    value = squared_error(raw, d_raw, target, weight, levels, n_steps)
     for lane in range(d_raw.shape[2]):
         d_raw[0, 0, lane] *= levels[0]
     return value

@@ -20,6 +20,8 @@ from skrnn.network import (
 from skrnn.parameters import aligned_zeros
 from skrnn.prediction import predict_raw
 from skrnn.recording import run
+from skrnn.training import TrainingSet
+from tests.oracles.derivatives import derivative
 
 
 class Ragged:
@@ -49,19 +51,33 @@ def make_parameters(network, rng, dtype=np.float64, scale=0.4):
     return parameters
 
 
-def make_network(
-    cell="rnn",
-    activation="tanh",
-    n_inputs=2,
-    sizes=(3,),
-    n_outputs=1,
-    noise=NO_NOISE,
-    **more,
+def make_architecture(
+    cell="rnn", activation="tanh", n_inputs=2, sizes=(3,), n_outputs=1, **more
 ):
-    architecture = Architecture(
-        cell, activation, n_inputs, tuple(sizes), n_outputs, **more
+    return Architecture(cell, activation, n_inputs, tuple(sizes), n_outputs, **more)
+
+
+def make_network(*size, noise=NO_NOISE, **more):
+    """A network of what `make_architecture` takes."""
+    return Network(make_architecture(*size, **more), noise)
+
+
+def make_training_set(sequences, targets, weights, dtype=np.float64):
+    """Targets and weights are those of samples, or of all their steps."""
+    n, n_channels = len(sequences), sequences[0].shape[1]
+    weights = np.asarray(weights, np.float64)[:, None]
+    ends = np.arange(1, n) if len(targets) == n else np.cumsum([*map(len, sequences)])
+    ends = ends[: n - 1]
+    weights = np.split(weights, ends)
+    return TrainingSet(
+        Ragged(sequences, dtype),
+        np.arange(n),
+        Ragged(np.split(np.asarray(targets), ends), dtype),
+        Ragged(weights),
+        np.array([w.sum() for w in weights]),
+        np.zeros(n_channels, dtype),
+        np.ones(n_channels, dtype),
     )
-    return Network(architecture, noise)
 
 
 class TrainingRun:
@@ -162,6 +178,43 @@ def run_network(
         network, parameters, n_steps, n_targets, loss, levels, n_registers
     )
     return training(sequences, targets, weights)
+
+
+def check_gradient(
+    network,
+    sequences,
+    loss,
+    targets,
+    n_registers,
+    weights=None,
+    levels=(),
+    parameters=None,
+):
+    """Compare with slopes along random directions within each named parameter.
+
+    Any wrong entry shows along almost every direction.
+    """
+    rng = np.random.default_rng(0)
+    if parameters is None:
+        parameters = make_parameters(network, rng)
+    n_steps, n_targets = max(map(len, sequences)), targets.shape[1]
+    at = parameters.copy()
+    training = TrainingRun(network, at, n_steps, n_targets, loss, levels, n_registers)
+
+    def value(p):
+        at[:] = p
+        return training(sequences, targets, weights)[1]
+
+    _, _, flat = training(sequences, targets, weights)
+    assert np.abs(flat).max() > 1e-3
+    for where in network.layout.slices.values():
+        for _ in range(2):
+            direction = np.zeros_like(flat)
+            direction[where] = rng.normal(size=where.stop - where.start)
+            direction /= np.linalg.norm(direction)
+            slope = derivative(value, parameters, direction, step=2e-6)
+            assert_allclose(flat @ direction, slope, rtol=2e-7, atol=2e-8)
+    return flat
 
 
 def predict_in(lanes, network, parameters, sequences, n_threads=1):
