@@ -4,7 +4,7 @@
     n   = tanh(b + W x_t + V h_{t-1})
     h_t = f h_{t-1} + (1 - f) n
 
-Rows of the gates, and columns of W and V: f, n. Half of the LSTM's products and weights.
+Rows of the gates, and columns of W and V: f, n. Half of the products of the LSTM.
 """
 
 from skrnn._jit import ZERO, kernel
