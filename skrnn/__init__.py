@@ -1,8 +1,8 @@
 """Recurrent networks (RNN, LSTM, GRU) as scikit-learn estimators.
 
 `RNNRegressor` and `RNNClassifier` learn from sequences of any length; `Sequences`
-holds such sequences, `SequenceScaler` standardizes them, and `SequenceTokenizer` makes
-them of texts.
+holds such sequences, `SequenceScaler` standardizes them, `SequenceTokenizer` makes them
+of texts, and `RNNTransformer` makes features of them for any other estimator.
 """
 
 from importlib import import_module
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from skrnn.scaling import SequenceScaler
     from skrnn.sequences import Sequences
     from skrnn.text import SequenceTokenizer
+    from skrnn.transformer import RNNTransformer
 
 __all__ = [
     "RNNClassifier",
     "RNNRegressor",
+    "RNNTransformer",
     "SequenceScaler",
     "SequenceTokenizer",
     "Sequences",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "RNNClassifier": "skrnn.classifier",
     "RNNRegressor": "skrnn.regressor",
+    "RNNTransformer": "skrnn.transformer",
     "SequenceScaler": "skrnn.scaling",
     "SequenceTokenizer": "skrnn.text",
     "Sequences": "skrnn.sequences",

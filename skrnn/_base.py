@@ -3,17 +3,18 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
-from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from skrnn._choices import architecture_of, frozen_parameters, noise_of
+from skrnn._choices import architecture_of, frozen_parameters, noise_of, take_over
 from skrnn._constraints import CONSTRAINTS
 from skrnn._deferred import (
     Optimizer,
@@ -34,6 +35,7 @@ from skrnn.schedules import Schedule
 from skrnn.sequences import PaddedData, like_steps, of_steps, spread_steps
 
 BATCH_SIZE = 64  # of batch_size="auto"
+HIDDEN_POOLINGS = ("last", "mean", "max", None)  # those without parameters
 
 
 @contextmanager
@@ -50,6 +52,11 @@ def _unchanged_if_refused(estimator):
 
 def _finite_or_none(number):
     return number if np.isfinite(number) else None
+
+
+def _in_shape(X, data, predicted, pooling):
+    """Return what there is of samples as it is, of steps in the shape of X."""
+    return like_steps(X, data, predicted) if pooling is None else predicted
 
 
 class BaseRNN(
@@ -87,6 +94,13 @@ class BaseRNN(
 
     def _scale_targets(self, targets, weights):
         """Learn the scale of the targets, each with its weight."""
+
+    def _predicts_like(self, other):
+        """Whether raw predictions of another model mean what they mean here."""
+        return False
+
+    def _scale_targets_like(self, other):
+        """Take over the scale of the targets of such a model."""
 
     def _standardized(self, targets):
         """Return targets as the network sees them."""
@@ -186,34 +200,27 @@ class BaseRNN(
         n_hidden = len(architecture.hidden_layer_sizes)
         self.n_layers_ = n_hidden + len(architecture.dense_layer_sizes) + 2
 
-    def _take_over(self, fitted, views):
-        """Begin with the parameters of a fitted model, and with its inputs' scales."""
-        fitted = getattr(fitted, "estimator", fitted)  # of a FrozenEstimator
+    def _take_over(self, init, views):
+        """Begin with the parameters of a fitted model, and with its scales."""
+        fitted = getattr(init, "estimator", init)  # of a FrozenEstimator
         if isinstance(fitted, dict):
-            weights = fitted
-        else:
-            check_is_fitted(fitted)
-            weights = fitted.weights_
-        taken = 0
-        for name, values in weights.items():
-            if name not in views or name.startswith("output."):
-                continue
-            if views[name].shape != np.shape(values):
-                raise ValueError(
-                    f"init has {name} of shape {np.shape(values)}, but this network "
-                    f"needs {views[name].shape}."
-                )
-            views[name][:] = values
-            taken += 1
-        if not taken:
-            raise ValueError(
-                "init has no layer with the name of one of this network: it has "
-                f"{list(weights)}, needed are {list(views)}."
+            take_over(fitted, views, with_output=True)
+            return
+        if not isinstance(fitted, BaseRNN):
+            raise TypeError(
+                "init must be an RNNRegressor or RNNClassifier, one in a "
+                f"FrozenEstimator, or weights_, got {type(fitted).__name__}."
             )
-        if np.shape(weights.get("output.weights")) == views["output.weights"].shape:
-            for name in ("output.weights", "output.bias"):
-                views[name][:] = weights[name]
-        if not isinstance(fitted, dict) and fitted._inputs.is_like(self._inputs):
+        check_is_fitted(
+            fitted,
+            msg="init is a %(name)s that is not fitted. A search fits clones, which "
+            "begin anew, those of init too: wrap that in sklearn.frozen."
+            "FrozenEstimator.",
+        )
+        with_output = self._predicts_like(fitted)
+        if take_over(fitted.weights_, views, with_output=with_output):
+            self._scale_targets_like(fitted)
+        if fitted._inputs.is_like(self._inputs):
             self._inputs.mean = fitted._inputs.mean.copy()
             self._inputs.scale = fitted._inputs.scale.copy()
 
@@ -222,10 +229,12 @@ class BaseRNN(
         # copies: a shallow copy of the estimator, or a file, may share the arrays
         self._parameters = aligned_copy(self._parameters)
         self._progress = self._progress.copy()
+        decayed = network.layout.penalized(self._parameters.dtype, frozen)
         if incremental and self._optimizer is not None:
             self._optimizer = self._optimizer.copy()
+            self._optimizer.hold(frozen, decayed)
         else:
-            self._optimizer = self._new_optimizer(network, frozen)
+            self._optimizer = self._new_optimizer(decayed)
             self._progress.forget_best()
         dtype = self._parameters.dtype
         mean, inverse_scale = self._standardization()
@@ -302,17 +311,6 @@ class BaseRNN(
     def _make_trainer(self, network, *args, **kwargs):
         if self.bptt_steps is None:
             return training.Trainer(network, *args, **kwargs)
-        whole = None
-        if not network.is_causal:
-            whole = "bidirectional=True"
-        elif not self.return_sequences and self.pooling != "last":
-            whole = f"pooling={self.pooling!r}"
-        elif self.learn_initial_state:
-            whole = "learn_initial_state=True"
-        if whole:
-            raise ValueError(
-                f"bptt_steps cuts sequences, but {whole} needs whole ones."
-            )
         return TruncatedTrainer(int(self.bptt_steps), network, *args, **kwargs)
 
     def _targets_for_training(self, targets, dtype):
@@ -336,12 +334,21 @@ class BaseRNN(
             return None
         if self.scoring is None:
             return lambda: self._score_on(held_out)
+        # imported here: a tenth of a second that few need
+        from sklearn.metrics import check_scoring
+
         scorer = check_scoring(self, scoring=self.scoring)
-        X, y = (rows_of(part, held_out) for part in (validation.X, validation.y))
-        weights = {}
-        if validation.sample_weight is not None:
-            weights["sample_weight"] = held_out.score_weights[held_out.rows]
-        return lambda: float(scorer(self, X, y, **weights))
+        rows, weights = held_out.rows, held_out.score_weights[held_out.rows]
+        keywords = {}
+        if validation.sample_weight is None or held_out.score_factors is not None:
+            # the weights are how often each sample was there before they were merged
+            rows = np.repeat(rows, weights.astype(np.int64))
+        else:
+            keywords["sample_weight"] = weights
+        if held_out.score_factors is not None:
+            keywords["sample_weight"] = rows_of(validation.sample_weight, rows)
+        X, y = (rows_of(part, rows) for part in (validation.X, validation.y))
+        return lambda: float(scorer(self, X, y, **keywords))
 
     def _score_on(self, samples):
         """Return the validation score of the parameters as they are."""
@@ -359,7 +366,7 @@ class BaseRNN(
         dtype, inputs = self._parameters.dtype, self._inputs
         return inputs.mean.astype(dtype), (1.0 / inputs.scale).astype(dtype)
 
-    def _new_optimizer(self, network, frozen):
+    def _new_optimizer(self, decayed):
         settings = {
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
@@ -369,7 +376,6 @@ class BaseRNN(
             "nesterovs_momentum": self.nesterovs_momentum,
             "weight_decay": self.alpha if self.solver == "adamw" else 0.0,
         }
-        decayed = network.layout.penalized(self._parameters.dtype, frozen)
         return Optimizer.create(self.solver, settings, decayed)
 
     def _epoch_reporter(self, context, X, y):
@@ -397,6 +403,8 @@ class BaseRNN(
     def _publish(self):
         """Set the public attributes from the progress so far."""
         progress = self._progress
+        # another object for other numbers: streams that are kept go by that
+        self._parameters = self._parameters[:]
         self.n_iter_ = len(progress.loss_curve)
         self.t_ = progress.n_samples_seen
         self.loss_curve_ = list(progress.loss_curve)
@@ -442,10 +450,17 @@ class BaseRNN(
 
         ``layers.0.input_weights`` has shape (n_channels, columns), where the columns
         are the gates one after the other, each as wide as the layer: i, f, n, o for
-        the LSTM; r, z, n for the GRU; z, n for "mingru"; f, n for "janet".
-        ``recurrent_weights`` likewise, in the order n, r, z for the GRU (and none for
-        "mingru"), and ``bias``, for the GRU those of the recurrent n, r, z and the n of
-        the inputs. ``output.weights`` is (n_units, n_outputs).
+        the LSTM; r, z, n for the GRU. ``recurrent_weights`` likewise, in the order
+        n, r, z for the GRU, and ``bias``, for the GRU those of the recurrent n, r, z
+        and the n of the inputs; "janet" has f, n; "mingru" z, n and no recurrent
+        weights. With `layer_norm` there is a ``gain`` for each bias, with
+        `learn_initial_state` an ``initial_hidden`` and for the LSTM an
+        ``initial_state``, and with `bidirectional` all of them once more under
+        ``layers.0.reverse.``
+
+        ``pooling.query`` has shape (n_units,) and ``embedding.0.vectors``, for the
+        tokens of channel 0, (n_tokens, embedding_dim). ``dense_layers.0.weights`` and
+        ``output.weights`` have shape (n_inputs, n_outputs).
         """
         if not hasattr(self, "_parameters"):
             raise AttributeError(
@@ -456,39 +471,100 @@ class BaseRNN(
             view.flags.writeable = False
         return views
 
-    def _predict_raw(self, data):
+    def hidden_states(self, X: Any, *, pooling: str | None = "last") -> np.ndarray:
+        """Return the states of the last recurrent layer, features for other models.
+
+        Parameters
+        ----------
+        X : array-like, list of arrays, Sequences or DataFrame of n_samples sequences
+            In any of the forms of the class's documentation.
+        pooling : {"last", "mean", "max"} or None, default="last"
+            How the states of all steps become one vector for a sequence; it need not
+            be that of training. None returns those of each step.
+
+        Returns
+        -------
+        states : ndarray of shape (n_samples, n_states)
+            Where ``n_states`` is the last of `hidden_layer_sizes`, or with
+            `bidirectional` twice that: the states ahead, then those backwards. Without
+            `pooling` in the shape of X, with ``n_states`` numbers at each step.
+
+        Raises
+        ------
+        ValueError
+            If there is no such pooling, or X is not what the network was fitted to.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skrnn import RNNRegressor
+        >>> X = np.sin(np.arange(120.0)).reshape(20, 6)
+        >>> model = RNNRegressor((3,), max_iter=1, n_iter_no_change=np.inf)
+        >>> model = model.fit(X, X[:, 0])
+        >>> model.hidden_states(X).shape, model.hidden_states(X, pooling=None).shape
+        ((20, 3), (20, 6, 3))
+        """
+        if pooling not in HIDDEN_POOLINGS:
+            raise ValueError(
+                f"pooling must be one of {HIDDEN_POOLINGS}, got {pooling!r}."
+            )
+        data = self._read_for_prediction(X)
+        if pooling is None and self._inputs.steps_per_frame > 1:
+            raise ValueError(
+                "With steps_per_frame > 1 there is a state for each frame, not for "
+                'each step: choose a pooling such as "last".'
+            )
+        return _in_shape(X, data, self._states(data, pooling), pooling)
+
+    def _states(self, data, pooling):
+        """Return the states of the last recurrent layer, of samples or of steps."""
+        body = replace(
+            self._architecture, n_outputs=0, dense_layer_sizes=(), pooling=pooling
+        )
+        return self._raw_of(data, body)
+
+    def _predict_raw(self, data, architecture=None):
         """Return the raw predictions for checked data, of samples or of steps.
 
-        Steps that are skipped have none.
+        Steps that are skipped have none. An architecture without the upper layers may
+        be given: its parameters are the first ones.
         """
+        network = network_of(architecture or self._architecture)
         return predict_raw(
-            network_of(self._architecture),
-            self._parameters,
+            network,
+            self._parameters[: network.layout.size],
             self._inputs.prepare(data),
             *self._standardization(),
             effective_n_jobs(self.n_jobs),
         )
 
-    def _checked_raw(self, X):
-        """Return the data set that X is, and the raw predictions for it.
-
-        Where each step has one, a step that is skipped has that of the step before.
-        """
+    def _read_for_prediction(self, X):
+        """Return the data set that X is."""
         check_is_fitted(self)
         data = self._checked_data(X, reset=False)
         form = self._inputs
         if form.n_tokens:
             check_tokens(form.present(data), form.n_tokens, self.unknown_tokens)
-        raw = self._predict_raw(data)
-        if form.skips and self._architecture.pooling is None:
-            raw = spread_steps(raw, form.present(data))
-        return data, raw
+        return data
+
+    def _raw_of(self, data, architecture):
+        """Return the raw predictions of an architecture, see `_predict_raw`.
+
+        Where each step has one, a step that is skipped has that of the step before.
+        """
+        raw = self._predict_raw(data, architecture)
+        if self._inputs.skips and architecture.pooling is None:
+            raw = spread_steps(raw, self._inputs.present(data))
+        return raw
+
+    def _checked_raw(self, X):
+        """Return the data set that X is, and the raw predictions for it."""
+        data = self._read_for_prediction(X)
+        return data, self._raw_of(data, self._architecture)
 
     def _in_shape(self, X, data, predicted):
         """Return predictions of samples as they are, of steps in the shape of X."""
-        if self._architecture.pooling is not None:
-            return predicted
-        return like_steps(X, data, predicted)
+        return _in_shape(X, data, predicted, self._architecture.pooling)
 
     def __getstate__(self):
         return {**super().__getstate__(), "_skrnn_version": __version__}
@@ -512,4 +588,5 @@ class BaseRNN(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing != "error"
         return tags

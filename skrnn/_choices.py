@@ -33,7 +33,8 @@ def architecture_of(estimator, inputs, n_outputs):
     Raises
     ------
     ValueError
-        If sizes are not positive integers, or `residual` meets layers of other widths.
+        If sizes are not positive integers, `residual` meets layers of other widths, or
+        `bptt_steps` what needs whole sequences.
     """
     sizes = check_sizes("hidden_layer_sizes", estimator.hidden_layer_sizes)
     if estimator.residual:
@@ -44,6 +45,8 @@ def architecture_of(estimator, inputs, n_outputs):
                     f"output, so they must be as wide: layer {i} has {below} units, "
                     f"layer {i + 1} has {above} (hidden_layer_sizes={sizes})."
                 )
+    if estimator.bptt_steps is not None:
+        _check_pieces(estimator)
     return Architecture(
         cell=estimator.cell,
         activation=estimator.activation,
@@ -63,6 +66,19 @@ def architecture_of(estimator, inputs, n_outputs):
     )
 
 
+def _check_pieces(estimator):
+    """Raise if what is learned needs whole sequences."""
+    whole = None
+    if estimator.bidirectional:
+        whole = "bidirectional=True"
+    elif not estimator.return_sequences and estimator.pooling != "last":
+        whole = f"pooling={estimator.pooling!r}"
+    elif estimator.learn_initial_state:
+        whole = "learn_initial_state=True"
+    if whole:
+        raise ValueError(f"bptt_steps cuts sequences, but {whole} needs whole ones.")
+
+
 def noise_of(estimator):
     """Return the `Noise` that an estimator's hyperparameters describe."""
     return Noise(
@@ -71,6 +87,49 @@ def noise_of(estimator):
         dropout=float(estimator.dropout),
         recurrent_dropout=float(estimator.recurrent_dropout),
     )
+
+
+def take_over(weights, views, *, with_output):
+    """Fill parameters with those of the same names of another network.
+
+    Parameters
+    ----------
+    weights : dict of str to ndarray
+    views : dict of str to ndarray
+        What is filled.
+    with_output : bool
+        Whether to take those of the output layer too, if they have the same shapes.
+
+    Returns
+    -------
+    took_output : bool
+
+    Raises
+    ------
+    ValueError
+        If a parameter below the output has another shape, or no name is the same.
+    """
+    below = [name for name in weights if not name.startswith("output.")]
+    taken = [name for name in below if name in views]
+    for name in taken:
+        if views[name].shape != np.shape(weights[name]):
+            raise ValueError(
+                f"init has {name} of shape {np.shape(weights[name])}, but this network "
+                f"needs {views[name].shape}."
+            )
+    if not taken:
+        raise ValueError(
+            "init has no layer with the name of one of this network: it has "
+            f"{list(weights)}, needed are {list(views)}."
+        )
+    output = [name for name in views if name.startswith("output.")]
+    took_output = with_output and all(
+        name in weights and np.shape(weights[name]) == views[name].shape
+        for name in output
+    )
+    for name in taken + output * took_output:
+        views[name][:] = weights[name]
+    return took_output
 
 
 def frozen_parameters(layout, freeze):

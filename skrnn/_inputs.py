@@ -14,6 +14,8 @@ from skrnn.sequences import (
     PaddedData,
     SkipMissing,
     SkipPadding,
+    backward_to,
+    of_steps,
 )
 
 
@@ -125,6 +127,18 @@ class InputForm:
         if self.missing == "indicator":
             data = Filled(data, self.mean[: data.n_channels])
         return Frames(data, self.steps_per_frame) if self.steps_per_frame > 1 else data
+
+    def spread(self, data, values):
+        """Share out a number for each step of the network among the steps of X.
+
+        The steps of a frame get equal parts, what is skipped gets 0.
+        """
+        n = self.steps_per_frame
+        present, parts = self.present(data), np.repeat(values / n, n)[:, np.newaxis]
+        one_channel = of_steps(np.empty((present.lengths.sum(), 1)), present.lengths)
+        every = slice(None)
+        parts = Frames(one_channel, n).backward(every, parts)
+        return backward_to(data, present, every, parts)[:, 0]
 
     # --- one step at a time ---------------------------------------------------------
 

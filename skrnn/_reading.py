@@ -72,21 +72,18 @@ class ReadingMixin:
             targets.take(everything), all_weights.take(everything)[:, 0]
         )
         if of_classes is None:
-            return samples
+            return samples.without_weightless()
         if self.return_sequences:
             factors = of_classes[:, np.newaxis]
             if samples.factors is not None:
                 factors = factors * samples.factors.take(everything)
-            factors = of_steps(factors, targets.lengths)
-            samples = samples._replace(factors=factors)
-            sums = StepWeights(weights, factors, targets.lengths).sums()
+            samples = samples._replace(factors=of_steps(factors, targets.lengths))
         else:
-            sums = weights * of_classes
-            samples = samples._replace(weights=sums)
-        rows = samples.rows[sums[samples.rows] > 0]
-        if not len(rows):
+            samples = samples._replace(weights=weights * of_classes)
+        samples = samples.without_weightless()
+        if not len(samples.rows):
             raise ValueError("class_weight leaves no sample with a positive weight.")
-        return samples._replace(rows=rows)
+        return samples
 
     def _training_rows(self, data, targets, sample_weight, factors):
         """Return the rows to train on, in order, and a weight for each sample."""

@@ -49,7 +49,7 @@ def check_step_weights(sample_weight, data, return_sequences):
     Where there are targets for each step, there may be a weight for each too, in any
     of the forms of these targets.
     """
-    if sample_weight is None or not return_sequences or _has_one_each(sample_weight):
+    if sample_weight is None or not return_sequences or has_one_each(sample_weight):
         if sample_weight is not None:
             sample_weight = check_weights(sample_weight, len(data))
         return sample_weight, None
@@ -58,7 +58,8 @@ def check_step_weights(sample_weight, data, return_sequences):
     return None, of_steps(factors, data.lengths)
 
 
-def _has_one_each(sample_weight):
+def has_one_each(sample_weight):
+    """Whether there is a weight for each sample, not for each of its steps."""
     if is_pandas(sample_weight, "Series", "DataFrame"):
         return sample_weight.index.nlevels == 1
     if hasattr(sample_weight, "ndim"):
@@ -152,6 +153,11 @@ class Samples(NamedTuple):
             train, held_out = rows[:-n_held_out], rows[-n_held_out:]
         return self._replace(rows=train), self._replace(rows=held_out)
 
+    def without_weightless(self):
+        """Return the samples without the rows of which nothing has a weight."""
+        weights = StepWeights(self.weights, self.factors, self.targets.lengths)
+        return self._replace(rows=self.rows[weights.sums()[self.rows] > 0])
+
     def used_weights(self):
         """Return the weight of each used row."""
         if self.weights.strides == (0,):  # all are the same number in memory
@@ -174,16 +180,16 @@ class Samples(NamedTuple):
         return Rows(self.data, self.rows)
 
 
-def rows_of(part, samples):
-    """Return the used rows of what a user passed: X, or y.
+def rows_of(part, rows):
+    """Return some rows of what a user passed: X, y or the weights of steps.
 
     What has a row for each step, a frame with an (instance, time) index, becomes a list
     with one frame for each sample.
     """
     if is_pandas(part, "Series", "DataFrame") and part.index.nlevels == 2:
         groups = [group for _, group in part.groupby(level=0, sort=False)]
-        return [groups[row] for row in samples.rows]
-    return _safe_indexing(part, samples.rows)
+        return [groups[row] for row in rows]
+    return _safe_indexing(part, rows)
 
 
 class StepWeights:

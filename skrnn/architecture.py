@@ -18,7 +18,8 @@ class Architecture:
     hidden_layer_sizes : tuple of int
         Units of each recurrent layer, from the input up.
     n_outputs : int
-        Raw predictions of a sample, or of a step.
+        Raw predictions of a sample, or of a step. 0 means that there is no output
+        layer: the raw predictions are the outputs of the layer below.
     bidirectional : bool
         Whether each recurrent layer reads both ways, with so many units each way.
     residual : bool

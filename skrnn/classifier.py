@@ -131,9 +131,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         What is done with tokens beyond the vocabulary. Zeros stand for ignored ones.
     init : fitted estimator, dict of str to ndarray or None, default=None
         A model, or its `weights_`, to begin with: parameters of the same names are
-        taken over, those of the output only if they fit; from a model also how its
-        channels were standardized. In a search, which clones what it is given, wrap a
-        model in :class:`~sklearn.frozen.FrozenEstimator`.
+        taken over, those of the output only if it is a classifier of the same classes;
+        from a model also how its channels were standardized. In a search, which clones
+        what it is given, wrap a model in :class:`~sklearn.frozen.FrozenEstimator`.
     freeze : str or sequence of str, default=()
         Parameters that stay as they are, by their names in `weights_` or by what stands
         before a dot in them: "embedding", "layers.0", "layers.1.bias", "output".
@@ -693,6 +693,13 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     def _n_raw_outputs(self):
         return self.n_outputs_
+
+    def _predicts_like(self, other):
+        return (
+            isinstance(other, RNNClassifier)
+            and self._kind == other._kind
+            and np.array_equal(self.classes_, other.classes_)
+        )
 
     def _class_weights(self, targets, sample_weight):
         if self.class_weight is None:

@@ -1,7 +1,8 @@
 """Random numbers inside kernels: a generator for each lane.
 
 What is drawn hangs on a key alone: a number for the epoch, one for the shard within it,
-and one for the layer. So it is the same whichever thread draws, and in which order.
+one for the layer, and the steps that came before. So it is the same whichever thread
+draws, and in which order.
 """
 
 import math
@@ -33,9 +34,9 @@ def _following(state):
 
 
 @kernel
-def seed(states, key, stream):
-    """Start a generator in each lane: `key` is that of `Shard`."""
-    start = _mixed(_mixed(_mixed(key[0] + 1) + key[1]) + stream)
+def seed(states, key, n_steps, stream):
+    """Start a generator in each lane: `key` and `n_steps` are those of `Shard`."""
+    start = _mixed(_mixed(_mixed(_mixed(key[0] + 1) + key[1]) + stream) + n_steps[1])
     for lane in range(len(states)):
         states[lane] = max(_mixed(start + lane), 1)
 

@@ -10,6 +10,7 @@ from sklearn.metrics import get_scorer, make_scorer
 from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_sample_weight
 
+from skrnn._samples import has_one_each
 from skrnn.sequences import Sequences
 from skrnn.sequences.frames import instance_order, is_pandas
 
@@ -142,7 +143,8 @@ def make_step_scorer(
     -------
     scorer : callable
         ``scorer(estimator, X, y, sample_weight=None)`` gives a number, of which greater
-        is better. The weight of a sample is that of each of its steps.
+        is better. The weight of a sample is that of each of its steps, which may also
+        have weights of their own, in the forms of :func:`flatten_steps`.
 
     Raises
     ------
@@ -205,8 +207,7 @@ class _StepScorer:
         flat = answers(estimator, true, counted)
         kwargs = {}
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, true.lengths)
-            kwargs["sample_weight"] = np.repeat(weights, true.lengths)[counted]
+            kwargs["sample_weight"] = _step_weights(sample_weight, true)[counted]
         return self._scorer(flat, X, true.column()[counted], **kwargs)
 
     def set_score_request(self, **kwargs):
@@ -262,6 +263,16 @@ class _Steps(NamedTuple):
         """Return values of shape (n_steps, 1) as (n_steps,)."""
         single = self.values.ndim == 2 and self.values.shape[1] == 1
         return self.values[:, 0] if single else self.values
+
+
+def _step_weights(sample_weight, true):
+    """Return the weight of each step: its own, or that of its sample."""
+    if has_one_each(sample_weight):
+        weights = _check_sample_weight(sample_weight, true.lengths)
+        return np.repeat(weights, true.lengths)
+    weights = _steps(sample_weight, "sample_weight")
+    _check_same_steps(true, weights)
+    return weights.column()
 
 
 def _steps(y, name):

@@ -42,9 +42,10 @@ class Network:
 
     def __init__(self, architecture, noise=NO_NOISE):
         self.n_inputs = architecture.n_inputs
-        self.n_outputs = architecture.n_outputs
         self.layers = build_layers(architecture, noise)
         layers = self.layers.values()
+        *_, top = layers
+        self.n_outputs = top.n_outputs
         self.per_step = architecture.pooling is None
         self.may_overflow = any(layer.may_overflow for layer in layers)
         self.is_causal = all(layer.is_causal for layer in layers)
@@ -75,7 +76,7 @@ class Network:
 
     def flops(self, n_steps):
         """Multiply-adds of a forward pass over so many steps: a measure of the work."""
-        return self.layout.size * n_steps
+        return n_steps * sum(layer.flops() for layer in self.layers.values())
 
 
 @lru_cache(maxsize=32)

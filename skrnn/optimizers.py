@@ -170,6 +170,12 @@ class Optimizer:
             count=self.count.copy(),
         )
 
+    def hold(self, frozen, decayed):
+        """Let frozen parameters, a mask or None, move no further; decay those given."""
+        if frozen is not None:
+            self.first[frozen] = 0.0  # the momentum of the updates before
+        self.decayed = decayed
+
     def restore(self, other):
         """Go back to the state of a copy."""
         self.first[:], self.second[:] = other.first, other.second

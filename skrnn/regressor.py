@@ -122,9 +122,10 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         What is done with tokens beyond the vocabulary. Zeros stand for ignored ones.
     init : fitted estimator, dict of str to ndarray or None, default=None
         A model, or its `weights_`, to begin with: parameters of the same names are
-        taken over, those of the output only if they fit; from a model also how its
-        channels were standardized. In a search, which clones what it is given, wrap a
-        model in :class:`~sklearn.frozen.FrozenEstimator`.
+        taken over, those of the output only if it has the same loss and as many
+        outputs; from a model also how its channels, and with the output its targets,
+        were standardized. In a search, which clones what it is given, wrap a model in
+        :class:`~sklearn.frozen.FrozenEstimator`.
     freeze : str or sequence of str, default=()
         Parameters that stay as they are, by their names in `weights_` or by what stands
         before a dot in them: "embedding", "layers.0", "layers.1.bias", "output".
@@ -607,6 +608,17 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         y = self._from_raw(raw)
         y = y[:, 0] if self._y_is_1d else y
         return y.astype(raw.dtype) if raw.dtype.char in self._resolved else y
+
+    def _predicts_like(self, other):
+        return (
+            isinstance(other, RNNRegressor)
+            and self._objective == other._objective
+            and self.n_outputs_ == other.n_outputs_
+        )
+
+    def _scale_targets_like(self, other):
+        self._target_mean = other._target_mean.copy()
+        self._target_scale = other._target_scale.copy()
 
     def _resolves(self, dtype):
         """Whether predictions in this dtype tell targets apart where these lie."""

@@ -371,7 +371,7 @@ class SequenceScaler(
             block = function(data.take(rows[piece]))
             values[used : used + len(block)] = block
             used += len(block)
-        return _like(X, data, values)
+        return like_data(X, data, values)
 
     @available_if(_has_columns)
     def get_feature_names_out(self, input_features=None):
@@ -403,7 +403,7 @@ def _is_two_d(X, data):
     return isinstance(data, PaddedData) and getattr(X, "ndim", 2) == 2
 
 
-def _like(X, data, values):
+def like_data(X, data, values):
     """Put new values of all steps into the kind of container that X is."""
     if isinstance(data, PaddedData):
         return _array_like(X, data, values)

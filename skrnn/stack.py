@@ -64,7 +64,8 @@ def build_layers(architecture, noise):
     for i, n_units in enumerate(architecture.dense_layer_sizes):
         stack.add(f"dense_layers.{i}", Dense(stack.size, n_units, hidden=True))
         stack.add_noise(f"dense_dropout.{i}", Dropout, noise.dropout)
-    stack.add("output", Dense(stack.size, architecture.n_outputs))
+    if architecture.n_outputs:
+        stack.add("output", Dense(stack.size, architecture.n_outputs))
     return stack.layers
 
 

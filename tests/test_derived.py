@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import config_context
 
-from skrnn import RNNRegressor, _base
+from skrnn import RNNRegressor, _reading
 from skrnn.blocks import row_blocks
 from skrnn.canonical import canonical_rows
 from skrnn.scaling import SequenceScaler, channel_statistics
@@ -20,6 +20,7 @@ from skrnn.sequences import (
     PaddedData,
     Sequences,
     SkipMissing,
+    backward_to,
 )
 
 # What the data sets are to hold: from one sample to one sample ---------------------
@@ -301,8 +302,9 @@ def test_learning_from_them_is_learning_from_their_steps(monkeypatch, shuffle):
         random_state=0,
     )
     expected = model.fit(laid_out, y).predict(laid_out)
-    monkeypatch.setattr(_base, "check_sequences", lambda *_, **__: computed)
-    np.testing.assert_array_equal(model.fit(None, y).predict(None), expected)
+    monkeypatch.setattr(_reading, "check_sequences", lambda *_, **__: computed)
+    X = samples  # whose place the computed ones take
+    np.testing.assert_array_equal(model.fit(X, y).predict(X), expected)
 
 
 class Witness(PaddedData):
@@ -418,3 +420,46 @@ def test_assume_finite_lets_missing_values_into_the_scaler(n_channels):
     np.testing.assert_array_equal(scaler.n_steps_seen_, (~np.isnan(steps)).sum(axis=0))
     np.testing.assert_allclose(scaler.mean_, np.nanmean(steps, axis=0))
     np.testing.assert_allclose(scaler.scale_, np.nanstd(steps, axis=0))
+
+
+# Back again -------------------------------------------------------------------------
+
+
+@given(
+    stages=st.lists(st.sampled_from(["differences", "indicator"]), max_size=3),
+    skips=st.booleans(),
+    n=st.integers(1, 4),
+    **CASES,
+)
+def test_gradients_go_back_through_all_stages(
+    stages, skips, n, lengths, n_channels, dtype, seed
+):
+    """What is computed is linear: its change is the gradient times that of the steps.
+
+    The gradient is that of a weighted sum of all that the last stage computes.
+    """
+    samples = make_samples(lengths, n_channels, missing=0.3, seed=seed)
+    rng = np.random.default_rng(seed)
+
+    def computed(source):
+        data = SkipMissing(source) if skips else source
+        for stage in stages:
+            data = {"differences": Differences, "indicator": Indicator}[stage](data)
+        return Frames(Filled(data, np.ones(data.n_channels)), n)
+
+    sources = forms(samples)
+    moved = forms([s + rng.integers(-3, 4, s.shape) for s in samples])
+    for source, other in zip(sources, moved, strict=True):
+        data = computed(source)
+        for rows in (slice(None), slice(1, 3), np.arange(len(samples))[::-1]):
+            before, after = data.take(rows), computed(other).take(rows)
+            weights = rng.normal(size=before.shape)
+            gradient = backward_to(source, data, rows, weights)
+            change = other.take(rows) - source.take(rows)
+            assert gradient.shape == change.shape
+            np.testing.assert_allclose(
+                np.nansum(gradient * change),
+                np.sum(weights * (after - before)),
+                atol=1e-9,
+            )
+            assert not gradient[np.isnan(change)].any()

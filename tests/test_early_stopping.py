@@ -3,16 +3,25 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import (
+    accuracy_score,
+    get_scorer,
+    make_scorer,
+    mean_absolute_error,
+    r2_score,
+)
 
-from skrnn import RNNClassifier, RNNRegressor
+from skrnn import RNNClassifier, RNNRegressor, Sequences
+from skrnn.metrics import make_step_scorer
 
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(60, 4, 2))
 Y = X[:, 1, 0] + RNG.normal(size=60)
 CLASSES = np.digitize(Y, [-0.5, 0.5])
+CLASSES_OF_STEPS = np.digitize(X[:, :, 0], [-0.5, 0.5])
 X_VAL = RNG.normal(size=(20, 4, 2))
 Y_VAL = X_VAL[:, 1, 0] + RNG.normal(size=20)
 BRIEF = {"cell": "rnn", "hidden_layer_sizes": 4, "random_state": 0, "max_iter": 6}
@@ -159,3 +168,148 @@ def test_a_wrong_validation_set_is_refused(arguments, message):
 def test_validation_classes_must_be_known():
     with pytest.raises(ValueError, match=r"classes \[9\] that are not among"):
         RNNClassifier(**BRIEF).fit(X, CLASSES, X_val=X[:2], y_val=[0, 9])
+
+
+# --- any scorer -----------------------------------------------------------------------
+
+LONG = pd.MultiIndex.from_product([range(60), range(4)])
+FORMS = {
+    "array": (X, Y),
+    "flat": (X.reshape(60, -1), Y),
+    "list": (list(X), list(Y)),
+    "Sequences": (Sequences(list(X)), Y),
+    "long frame": (pd.DataFrame(X.reshape(240, 2), index=LONG), pd.Series(Y)),
+    "wide frame": (pd.DataFrame(X[:, :, 0], index=range(9, 69)), pd.Series(Y)),
+}
+
+
+def absolute_error_of(estimator, X, y, sample_weight=None):
+    return -mean_absolute_error(y, estimator.predict(X), sample_weight=sample_weight)
+
+
+def small_errors(y, predicted):
+    return np.mean(np.abs(np.subtract(y, predicted)) < 1)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_named_scorer_scores_what_is_held_out(form):
+    # The last rows, where the order is the user's: known, and easy to score again.
+    X, y = FORMS[form]
+    settings = BRIEF | {"shuffle": False, "early_stopping": True, "n_channels": 2}
+    if form == "wide frame":
+        settings["n_channels"] = None
+    model = RNNRegressor(scoring="neg_mean_absolute_error", **settings).fit(X, y)
+    assert len(model.validation_scores_) == 6
+    predicted = model.predict(X)[-6:]
+    expected = -mean_absolute_error(np.asarray(y)[-6:], predicted)
+    assert max(model.validation_scores_) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "expected"),
+    [
+        ("neg_mean_absolute_error", lambda y, p: -mean_absolute_error(y, p)),
+        (absolute_error_of, lambda y, p: -mean_absolute_error(y, p)),
+        (make_scorer(small_errors), small_errors),
+        (
+            make_scorer(small_errors, greater_is_better=False),
+            lambda y, p: -small_errors(y, p),
+        ),
+        ("r2", r2_score),
+        (None, r2_score),
+    ],
+)
+def test_ones_own_validation_set_is_scored_by_any_scorer(scoring, expected):
+    model = RNNRegressor(scoring=scoring, early_stopping=True, **BRIEF)
+    model.fit(X, Y, X_val=list(X_VAL), y_val=list(Y_VAL))
+    best = expected(Y_VAL, model.predict(X_VAL))
+    assert model.best_validation_score_ == pytest.approx(best, rel=1e-9)
+    assert model.best_validation_score_ == max(model.validation_scores_)
+
+
+@pytest.mark.parametrize("name", ["neg_log_loss", "f1_macro", "roc_auc_ovr"])
+def test_classifiers_are_scored_by_their_probabilities_or_labels(name):
+    y = np.array(["low", "mid", "high"])[CLASSES]
+    model = RNNClassifier(scoring=name, early_stopping=True, **BRIEF)
+    model.fit(X, y, X_val=X[:20], y_val=y[:20])
+    expected = get_scorer(name)(model, X[:20], y[:20])
+    assert model.best_validation_score_ == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("scoring", ["neg_mean_absolute_error", absolute_error_of])
+def test_scorers_get_the_weights(scoring):
+    weight = np.arange(20) % 4
+    model = RNNRegressor(scoring=scoring, **BRIEF)
+    model.fit(X, Y, X_val=X_VAL, y_val=Y_VAL, sample_weight_val=weight)
+    expected = -mean_absolute_error(Y_VAL, model.predict(X_VAL), sample_weight=weight)
+    assert model.validation_scores_[-1] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_sample_that_is_there_twice_counts_twice_for_any_scorer(weighted):
+    # What is merged for training is held out as often as it was there.
+    settings = BRIEF | {"early_stopping": True, "validation_fraction": 0.5}
+    twice = [*range(60), *range(0, 60, 2)]
+    weight = np.ones(90) if weighted else None
+    scores = [
+        RNNRegressor(scoring=scoring, **settings)
+        .fit(X[twice], Y[twice], sample_weight=weight)
+        .validation_scores_
+        for scoring in ("r2", None)
+    ]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-9)
+    as_weights = RNNRegressor(scoring="r2", **settings)
+    as_weights.fit(X, Y, sample_weight=np.where(np.arange(60) % 2, 1, 2))
+    assert as_weights.validation_scores_ == pytest.approx(scores[0], rel=1e-9)
+
+
+STEPS = {
+    "array": (X, CLASSES_OF_STEPS),
+    "ragged list": (
+        [x[: 1 + i % 4] for i, x in enumerate(X)],
+        [c[: 1 + i % 4] for i, c in enumerate(CLASSES_OF_STEPS)],
+    ),
+    "long frame": (
+        pd.DataFrame(X.reshape(240, 2), index=LONG),
+        pd.Series(CLASSES_OF_STEPS.ravel(), index=LONG),
+    ),
+}
+
+
+@pytest.mark.parametrize("weights", [None, "samples", "steps"])
+@pytest.mark.parametrize("form", STEPS)
+@pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss"])
+def test_steps_are_scored_by_step_scorers(form, weights, scoring):
+    X, y = STEPS[form]
+    lengths = np.tile([1, 2, 3, 4], 15) if form == "ragged list" else np.full(60, 4)
+    weight = None
+    if weights == "samples":
+        weight = 1.0 + np.arange(60)
+    elif weights == "steps":
+        weight = [np.arange(1.0, 1 + n) for n in lengths]
+    scorer = make_step_scorer(scoring)
+    settings = BRIEF | {"shuffle": False, "early_stopping": True}
+    model = RNNClassifier(return_sequences=True, scoring=scorer, **settings)
+    model.fit(X, y, sample_weight=weight)
+    last = slice(-6, None)
+    if form == "long frame":
+        X, y = X.iloc[-24:], y.iloc[-24:]
+    else:
+        X, y = X[last], y[last]
+    kept = None if weight is None else weight[last]
+    expected = scorer(model, X, y, sample_weight=kept)
+    assert model.best_validation_score_ == pytest.approx(expected, rel=1e-9)
+    if scoring == "accuracy":
+        model.set_params(scoring=None)
+        again = RNNClassifier(return_sequences=True, **settings)
+        again.fit(*STEPS[form], sample_weight=weight)
+        assert again.validation_scores_ == pytest.approx(
+            [*map(float, model.validation_scores_)], rel=1e-9
+        )
+
+
+def test_a_scorer_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="'fast' is not a valid scoring"):
+        RNNRegressor(scoring="fast", early_stopping=True, **BRIEF).fit(X, Y)
+    with pytest.raises(ValueError, match="scoring"):
+        RNNRegressor(scoring=r2_score, early_stopping=True, **BRIEF).fit(X, Y)

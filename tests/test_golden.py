@@ -8,14 +8,26 @@ from numpy.testing import assert_allclose
 
 from skrnn import training
 from skrnn.lanes import SamplesInLanes
-from skrnn.losses import squared_error
+from skrnn.losses import multiclass_log_loss, squared_error
 from skrnn.optimizers import Optimizer
 from skrnn.parameters import aligned_zeros
 from skrnn.schedules import Schedule
 from skrnn.training import Trainer
 from tests.golden import make_golden
-from tests.golden.make_golden import FOLDER, KINDS, LENGTHS, NAMES, RATE, SOLVERS
+from tests.golden.make_golden import (
+    FOLDER,
+    KINDS,
+    LABEL_SMOOTHING,
+    LENGTHS,
+    N_INPUTS,
+    NAMES,
+    OPTIONS,
+    RATE,
+    SOLVERS,
+)
+from tests.oracles.buffers import by_unit
 from tests.oracles.harness import (
+    TrainingRun,
     make_network,
     make_training_set,
     predict_in_all_lanes,
@@ -36,6 +48,21 @@ def load(name, dtype):
     n_inputs, n_outputs = arrays["inputs"].shape[2], arrays["targets"].shape[1]
     n_units = len(arrays["parameters/layers.0.recurrent_weights"])
     network = make_network(*KINDS[kind], n_inputs, (n_units,) * int(depth), n_outputs)
+    parameters = aligned_zeros((network.layout.size,), dtype)
+    for key, view in network.layout.views(parameters).items():
+        view[:] = arrays[f"parameters/{key}"]
+    sequences = [x[:n] for x, n in zip(arrays["inputs"], LENGTHS, strict=True)]
+    return arrays, network, parameters, sequences
+
+
+def load_option(name, dtype):
+    """Return the same of a file of `OPTIONS`."""
+    with np.load(FOLDER / f"{name}.npz") as file:
+        arrays = dict(file)
+    options = dict(OPTIONS[name])
+    cell, sizes = options.pop("cell"), options.pop("sizes")
+    n_outputs = arrays["raw"].shape[1]
+    network = make_network(cell, "tanh", N_INPUTS, sizes, n_outputs, **options)
     parameters = aligned_zeros((network.layout.size,), dtype)
     for key, view in network.layout.views(parameters).items():
         view[:] = arrays[f"parameters/{key}"]
@@ -108,12 +135,49 @@ def test_ten_updates(name, solver, dtype, n_registers, monkeypatch):
     check_named(network, parameters, arrays, solver, tolerance)
 
 
+@pytest.mark.parametrize("n_registers", [1, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", OPTIONS)
+def test_prediction_loss_and_gradients_of_options(name, dtype, n_registers):
+    arrays, network, parameters, sequences = load_option(name, dtype)
+    targets, tolerance = arrays["targets"], TOLERANCES[dtype]
+    loss, levels = squared_error, ()
+    if name in LABEL_SMOOTHING:
+        loss, levels = multiclass_log_loss, [LABEL_SMOOTHING[name]]
+    training = TrainingRun(
+        network,
+        parameters,
+        max(LENGTHS),
+        targets.shape[1],
+        loss,
+        levels,
+        n_registers,
+        input_gradient=True,
+    )
+    weights = np.full(len(targets), 1 / len(targets))
+    raw, value, gradient = training(sequences, targets, weights)
+    assert_allclose(raw, arrays["raw"], rtol=tolerance, atol=tolerance)
+    predicted = predict_in_all_lanes(network, parameters, sequences)
+    assert_allclose(predicted, arrays["raw"], rtol=tolerance, atol=tolerance)
+    assert_allclose(value, arrays["loss"], rtol=tolerance)
+    check_named(network, gradient, arrays, "gradient", tolerance)
+    # one by one: together they may be several shards
+    n_targets = np.array(LENGTHS) if network.per_step else np.ones(len(LENGTHS), int)
+    ends = n_targets.cumsum()
+    for i, n in enumerate(LENGTHS):
+        rows = slice(ends[i] - n_targets[i], ends[i])
+        training(sequences[i : i + 1], targets[rows], weights[rows])
+        d_x = by_unit(training.workspace.d_x)[:n, :N_INPUTS, 0]
+        expected = arrays["input_gradient"][i, :n]
+        assert_allclose(d_x, expected, rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.needs_jit  # it tests the files, with no code of skrnn's
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
 @pytest.mark.filterwarnings("default")  # PyTorch's own
 def test_the_script_gives_the_files(tmp_path):
     make_golden.main(tmp_path)
-    for name in NAMES:
+    for name in [*NAMES, *OPTIONS]:
         with (
             np.load(tmp_path / f"{name}.npz") as new,
             np.load(FOLDER / f"{name}.npz") as stored,
@@ -125,5 +189,5 @@ def test_the_script_gives_the_files(tmp_path):
 
 def test_the_files_are_small():
     sizes = [path.stat().st_size for path in FOLDER.glob("*.npz")]
-    assert len(sizes) == len(NAMES)
+    assert len(sizes) == len(NAMES) + len(OPTIONS)
     assert max(sizes) < 100_000 and sum(sizes) < 500_000

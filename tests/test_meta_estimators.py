@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
+    BaggingClassifier,
     BaggingRegressor,
     StackingClassifier,
     StackingRegressor,
@@ -43,10 +44,16 @@ from sklearn.multioutput import (
     MultiOutputRegressor,
     RegressorChain,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
-from skrnn import RNNClassifier, RNNRegressor, Sequences, SequenceScaler
+from skrnn import (
+    RNNClassifier,
+    RNNRegressor,
+    RNNTransformer,
+    Sequences,
+    SequenceScaler,
+)
 
 pytestmark = pytest.mark.needs_jit
 
@@ -241,6 +248,47 @@ def test_stacking(X):
     assert model.predict_proba(X).shape == (N, 3)
 
 
+def test_voting_of_seeds(X):
+    members = [(f"seed {seed}", classifier(random_state=seed)) for seed in range(3)]
+    model = VotingClassifier(members, voting="soft").fit(X, CLASSES)
+    alone = [classifier(random_state=seed).fit(X, CLASSES) for seed in range(3)]
+    expected = np.mean([member.predict_proba(X) for member in alone], axis=0)
+    np.testing.assert_allclose(model.predict_proba(X), expected)
+    members = [(f"seed {seed}", regressor(random_state=seed)) for seed in range(3)]
+    model = VotingRegressor(members, n_jobs=2).fit(X, Y)
+    alone = [regressor(random_state=seed).fit(X, Y).predict(X) for seed in range(3)]
+    np.testing.assert_allclose(model.predict(X), np.mean(alone, axis=0))
+
+
+def transformer(**settings):
+    return RNNTransformer(**BRIEF | settings)
+
+
+def test_features_of_a_transformer(X):
+    pipeline = make_pipeline(transformer(), LogisticRegression()).fit(X, CLASSES)
+    np.testing.assert_array_equal(
+        pipeline.decision_function(X),
+        LogisticRegression()
+        .fit(transformer().fit_transform(X), CLASSES)
+        .decision_function(transformer().fit(X).transform(X)),
+    )
+    union = make_union(transformer(pooling="max"), transformer(pooling="last"))
+    assert union.fit_transform(X).shape == (N, 8)
+
+
+def test_stacking_of_features_and_networks(X):
+    members = [
+        ("features", make_pipeline(transformer(), LogisticRegression())),
+        ("network", classifier()),
+    ]
+    model = StackingClassifier(members, LogisticRegression(), cv=2).fit(X, CLASSES)
+    assert model.predict_proba(X).shape == (N, 3)
+    assert model.transform(X).shape == (N, 6)
+    members = [("features", make_pipeline(transformer(), Ridge())), ("b", regressor())]
+    model = StackingRegressor(members, Ridge(), cv=2).fit(X, Y)
+    assert model.transform(X).shape == (N, 2)
+
+
 def test_one_versus_rest(X):
     model = OneVsRestClassifier(classifier()).fit(X, CLASSES)
     assert len(model.estimators_) == 3
@@ -271,6 +319,11 @@ def test_flat_sequences_in_tools_that_insist_on_two_axes():
     assert np.isfinite(cross_val_score(scaled, X, Y, cv=2)).all()
     bag = BaggingRegressor(regressor(), n_estimators=2, random_state=0).fit(X, Y)
     assert bag.predict(X).shape == (N,)
+    bag = BaggingClassifier(
+        classifier(), n_estimators=8, max_samples=0.5, oob_score=True, random_state=0
+    )
+    assert bag.fit(X, CLASSES).predict_proba(X).shape == (N, 3)
+    assert len({member.loss_ for member in bag.estimators_}) == 8
     pairs = OneVsOneClassifier(classifier()).fit(X, CLASSES)
     assert set(pairs.predict(X)) <= set(CLASSES)
     model = regressor(max_iter=60).fit(X, Y)

@@ -115,6 +115,19 @@ def test_the_parameters_are_those_of_now():
     assert_array_equal(stepped(model, X)[-1], model.predict(X))
 
 
+def test_steps_between_epochs_see_the_parameters_of_then():
+    steps = []
+
+    def scorer(model, X, y):
+        steps.append((stepped(model, X)[-1] == model.predict(X)).all())
+        return 0.0
+
+    settings = {"early_stopping": True, "scoring": scorer, "max_iter": 4}
+    model = regressor(**settings).fit(X, SUMS)
+    assert len(steps) == 4 and all(steps)
+    assert_array_equal(stepped(model, X)[-1], model.predict(X))
+
+
 def test_streams_in_many_threads():
     model = regressor().fit(X, SUMS)
     expected, wrong = model.predict(X), []

@@ -17,7 +17,6 @@ from skrnn.schedules import Schedule
 from skrnn.simd import lane_count
 from skrnn.training import Divergence, Trainer
 from tests.oracles.harness import (
-    Ragged,
     make_network,
     make_parameters,
     make_sequences,

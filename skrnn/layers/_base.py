@@ -1,5 +1,6 @@
 """What every layer offers the network, and the buffers it works in."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,10 @@ class Layer:
     def parameter_shapes(self):
         """Return a dict of the names and shapes of the parameters."""
         return {}
+
+    def flops(self):
+        """Return the multiply-adds of a step: one for each parameter."""
+        return sum(math.prod(shape) for shape in self.parameter_shapes().values())
 
     def initialize(self, parameters, random_state):
         """Fill the parameters with their values before training."""

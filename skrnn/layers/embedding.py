@@ -41,6 +41,10 @@ class Embedding(Layer):
             f"{place}.vectors": (size, self.n_units) for place, size in self._n_tokens
         }
 
+    def flops(self):
+        """Return the numbers that a step copies, in the place of multiply-adds."""
+        return self.n_outputs
+
     def initialize(self, parameters, random_state):
         """Normal numbers, scaled so that a vector has a length of about one."""
         for vectors in parameters.values():

@@ -36,7 +36,7 @@ class _NoisyLayer(Layer):
         )
 
     def _seed(self, calls, buffers, shard):
-        calls.add(seed, buffers.states, shard.noise, self._stream)
+        calls.add(seed, buffers.states, shard.noise, shard.n_steps, self._stream)
 
 
 class Dropout(_NoisyLayer):

@@ -203,7 +203,8 @@ class RecurrentLayer(Layer):
         """Choose the recurrent connections that are dropped, and drop the first."""
         mask, n = by_lane(buffers.dropped.mask), self.n_outputs
         rate = np.array([self._recurrent_dropout])
-        calls.add(seed, buffers.states, shard.noise, self._stream)
+        # whatever came before: the pieces of a sequence have the same mask
+        calls.add(seed, buffers.states, shard.noise, ONE_STEP, self._stream)
         calls.add(draw_mask, mask, ONE_STEP, n, rate, buffers.states)
         fed, hidden = by_lane(buffers.dropped.fed), by_lane(buffers.hidden)
         calls.add(_feed_first, fed, hidden, mask, n)

@@ -16,7 +16,7 @@ class Residual(Layer):
                 f"A layer of {layer.n_outputs} outputs cannot add its input of "
                 f"{layer.n_inputs}."
             )
-        self._layer = layer
+        self.layer = layer
         self.n_inputs = self.n_outputs = layer.n_outputs
         self.may_overflow = layer.may_overflow
         self.learn_initial_state = layer.learn_initial_state
@@ -24,21 +24,21 @@ class Residual(Layer):
 
     def parameter_shapes(self):
         """Those of the layer."""
-        return self._layer.parameter_shapes()
+        return self.layer.parameter_shapes()
 
     def initialize(self, parameters, random_state):
         """Let the layer do it."""
-        self._layer.initialize(parameters, random_state)
+        self.layer.initialize(parameters, random_state)
 
     def pack(self, calls, parameters, lanes, training):
         """Let the layer do it."""
-        return self._layer.pack(calls, parameters, lanes, training)
+        return self.layer.pack(calls, parameters, lanes, training)
 
     def allocate(self, n_steps, lanes, training):
         """Return the buffers of one shard of at most `n_steps` steps."""
         buffers = Buffers(
             output=lanes.rows(n_steps, self.n_outputs),
-            inner=self._layer.allocate(n_steps, lanes, training),
+            inner=self.layer.allocate(n_steps, lanes, training),
         )
         if training:
             buffers.d_output = lanes.rows(n_steps, self.n_outputs)
@@ -46,23 +46,23 @@ class Residual(Layer):
 
     def reset(self, calls, packed, buffers):
         """Begin with the initial state."""
-        self._layer.reset(calls, packed, buffers.inner)
+        self.layer.reset(calls, packed, buffers.inner)
 
     def carry(self, calls, buffers, shard):
         """Make the last state the initial one of further steps."""
-        self._layer.carry(calls, buffers.inner, shard)
+        self.layer.carry(calls, buffers.inner, shard)
 
     def states(self, buffers):
         """Return what is carried from step to step, by lane."""
-        return self._layer.states(buffers.inner)
+        return self.layer.states(buffers.inner)
 
     def state_sizes(self):
         """Return how many rows each of these states has."""
-        return self._layer.state_sizes()
+        return self.layer.state_sizes()
 
     def forward(self, calls, packed, x, buffers, shard):
         """Fill the output."""
-        self._layer.forward(calls, packed, x, buffers.inner, shard)
+        self.layer.forward(calls, packed, x, buffers.inner, shard)
         inner, n = by_lane(buffers.inner.output), self.n_outputs
         calls.add(_add, by_lane(buffers.output), by_lane(x), inner, n, shard.n_steps)
 
@@ -71,7 +71,7 @@ class Residual(Layer):
         inner, n = buffers.inner, self.n_outputs
         d_output = by_lane(buffers.d_output)
         calls.add(_copy, by_lane(inner.d_output), d_output, n, shard.n_steps)
-        self._layer.backward(calls, packed, x, inner, gradients, d_x, shard)
+        self.layer.backward(calls, packed, x, inner, gradients, d_x, shard)
         if d_x is not None:
             d_x = by_lane(d_x)
             calls.add(_add, d_x, d_x, d_output, n, shard.n_steps)

@@ -18,6 +18,7 @@ from skrnn.sequences.derived import (
     Rows,
     SkipMissing,
     SkipPadding,
+    backward_to,
 )
 from skrnn.sequences.forms import PaddedData, Sequences
 from skrnn.sequences.steps import like_steps, of_steps, read_steps, spread_steps
@@ -33,6 +34,7 @@ __all__ = [
     "Sequences",
     "SkipMissing",
     "SkipPadding",
+    "backward_to",
     "check_sequences",
     "check_target_index",
     "like_steps",

@@ -352,7 +352,8 @@ def _check_finite(data, allow_nan):
             where += f" (instance {data.index[sample]!r})"
         if np.isnan(value):
             raise ValueError(
-                f"Input X contains NaN: {where}. Impute missing values first. Where "
+                f"Input X contains NaN: {where}. Impute missing values first, or see "
+                "the estimators' missing=. Where "
                 "NaN pads shorter sequences, pass a list of arrays without it."
             )
         raise ValueError(

@@ -12,7 +12,7 @@ from skrnn.sequences.forms import beside
 
 
 class Derived:
-    """A data set that is computed from another one: a subclass has `_compute`.
+    """A data set that is computed from another one, by `_compute` of a subclass.
 
     Parameters
     ----------
@@ -55,6 +55,23 @@ class Derived:
         """
         return self._compute(rows)
 
+    def backward(self, rows, gradient):
+        """Turn the gradient of some samples into that of the data set they come from.
+
+        Parameters
+        ----------
+        rows : ndarray of int, or slice
+            The samples.
+        gradient : ndarray of shape (lengths[rows].sum(), n_channels)
+            Of a number, with respect to what `take` computes of them.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_steps, n_source_channels)
+            With respect to what it is computed from.
+        """
+        raise NotImplementedError
+
     def blocks(self, max_bytes=CACHE_BYTES):
         """Yield slices of consecutive samples that `take` can hold in memory.
 
@@ -68,6 +85,36 @@ class Derived:
         block : slice
         """
         return blocks_of(self.lengths, self.n_channels * self.dtype.itemsize, max_bytes)
+
+
+def backward_to(source, data, rows, gradient):
+    """Turn the gradient of a data set into that of one it is computed from.
+
+    Parameters
+    ----------
+    source, data : PaddedData, Sequences or Derived
+        The second is the first, or derived from it, perhaps in several stages.
+    rows : ndarray of int, or slice
+        Samples.
+    gradient : ndarray of shape (data.lengths[rows].sum(), data.n_channels)
+
+    Returns
+    -------
+    gradient : ndarray of shape (source.lengths[rows].sum(), source.n_channels)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrnn.sequences import Differences, Sequences, backward_to
+    >>> source = Sequences([[1, 2, 5]])
+    >>> of_differences = np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+    >>> backward_to(source, Differences(source), slice(0, 1), of_differences).ravel()
+    array([-1.,  0.,  1.])
+    """
+    while data is not source:
+        gradient = data.backward(rows, gradient)
+        data = data._data
+    return gradient
 
 
 class Rows(Derived):
@@ -138,6 +185,14 @@ class Frames(Derived):
             steps = np.repeat(steps, times, axis=0)
         return steps.reshape(-1, self.n_channels)
 
+    def backward(self, rows, gradient):
+        """Add up the gradients of a step that is repeated."""
+        lengths = self._data.lengths[rows]
+        times = np.ones(lengths.sum(), dtype=np.int64)
+        times[np.cumsum(lengths) - 1] += -lengths % self._n
+        steps = gradient.reshape(-1, self._data.n_channels)
+        return np.add.reduceat(steps, np.cumsum(times) - times, axis=0)
+
 
 class Differences(Derived):
     """First differences as further channels, after the channels themselves.
@@ -176,6 +231,15 @@ class Differences(Derived):
         np.clip(later, -largest, largest, out=later)
         differences[np.cumsum(lengths) - lengths] = 0
         return beside(steps, differences)
+
+    def backward(self, rows, gradient):
+        """A step raises its own difference, and lowers that of the step after it."""
+        lengths, n = self.lengths[rows], self._data.n_channels
+        total, differences = gradient[:, :n].copy(), gradient[:, n:].copy()
+        differences[np.cumsum(lengths) - lengths] = 0
+        total += differences
+        total[:-1] -= differences[1:]
+        return total
 
 
 class SkipMissing(Derived):
@@ -240,6 +304,13 @@ class SkipMissing(Derived):
             np.compress(kept, steps, axis=0, out=taken[used:end])
             used = end
         return taken
+
+    def backward(self, rows, gradient):
+        """What is left out has no influence."""
+        kept = self.kept(rows)
+        total = np.zeros((len(kept), self.n_channels), gradient.dtype)
+        total[kept] = gradient
+        return total
 
     @property
     def source_lengths(self):
@@ -340,6 +411,10 @@ class Indicator(Derived):
         steps = self._data.take(rows)
         return beside(steps, np.isnan(steps))
 
+    def backward(self, rows, gradient):
+        """What is missing does not change with the values."""
+        return gradient[:, : self._data.n_channels]
+
 
 class Filled(Derived):
     """Values in the place of those that are missing, one for each channel.
@@ -368,6 +443,10 @@ class Filled(Derived):
         steps = self._data.take(rows)
         np.copyto(steps, self._values, where=np.isnan(steps))
         return steps
+
+    def backward(self, rows, gradient):
+        """What is missing has no influence."""
+        return np.where(np.isnan(self._data.take(rows)), 0, gradient)
 
 
 class Beside(Derived):

@@ -33,6 +33,38 @@ SOLVERS = {
     "sgd": {"momentum": 0.9, "nesterovs_momentum": 1.0},
 }
 
+# file: an architecture in skrnn's words
+N_TOKENS, EMBEDDING_DIM, N_CLASSES = 4, 2, 3
+OPTIONS = {
+    "bidirectional_rnn": {
+        "cell": "rnn",
+        "sizes": (N_UNITS,) * 2,
+        "bidirectional": True,
+    },
+    "bidirectional_lstm": {
+        "cell": "lstm",
+        "sizes": (N_UNITS,) * 2,
+        "bidirectional": True,
+    },
+    "bidirectional_gru": {
+        "cell": "gru",
+        "sizes": (N_UNITS,) * 2,
+        "bidirectional": True,
+    },
+    "embedding_gru": {
+        "cell": "gru",
+        "sizes": (N_UNITS,),
+        "n_tokens": ((1, N_TOKENS),),
+        "embedding_dim": EMBEDDING_DIM,
+    },
+    "attention_gru": {"cell": "gru", "sizes": (N_UNITS,), "pooling": "attention"},
+    "layer_norm_lstm": {"cell": "lstm", "sizes": (N_UNITS,), "layer_norm": True},
+    # of which the targets are classes
+    "steps_gru": {"cell": "gru", "sizes": (N_UNITS,), "pooling": None},
+    "smoothed_lstm": {"cell": "lstm", "sizes": (N_UNITS,)},
+}
+LABEL_SMOOTHING = {"steps_gru": 0.0, "smoothed_lstm": 0.15}
+
 
 def to_skrnn(cell, recurrent, output):
     """Give PyTorch's parameters, or their gradients, skrnn's names and columns.
@@ -44,20 +76,50 @@ def to_skrnn(cell, recurrent, output):
     output : (weight, bias)
     """
     named = {}
-    for i, (w, v, b_w, b_v) in enumerate(recurrent):
-        bias = b_w + b_v  # PyTorch has two that always come as a sum ...
-        if cell == "gru":  # ... but for the candidate; rows r, z, n become n, r, z
-            r, z, n = np.split(v, 3)
-            v = np.concatenate([n, r, z])
-            bias_r, bias_z, _ = np.split(bias, 3)
-            recurrent_n, input_n = np.split(b_v, 3)[2], np.split(b_w, 3)[2]
-            bias = np.concatenate([recurrent_n, bias_r, bias_z, input_n])
-        named[f"layers.{i}.input_weights"] = w.T
-        named[f"layers.{i}.recurrent_weights"] = v.T
-        named[f"layers.{i}.bias"] = bias
+    for i, weights in enumerate(recurrent):
+        for name, values in layer_to_skrnn(cell, *weights).items():
+            named[f"layers.{i}.{name}"] = values
     named["output.weights"] = output[0].T
     named["output.bias"] = output[1]
     return named
+
+
+def layer_to_skrnn(cell, w, v, b_w, b_v):
+    """Do so for one layer, and one way of it."""
+    bias = b_w + b_v  # PyTorch has two that always come as a sum ...
+    if cell == "gru":  # ... but for the candidate; rows r, z, n become n, r, z
+        r, z, n = np.split(v, 3)
+        v = np.concatenate([n, r, z])
+        bias_r, bias_z, _ = np.split(bias, 3)
+        recurrent_n, input_n = np.split(b_v, 3)[2], np.split(b_w, 3)[2]
+        bias = np.concatenate([recurrent_n, bias_r, bias_z, input_n])
+    return {"input_weights": w.T, "recurrent_weights": v.T, "bias": bias}
+
+
+def recurrent_module(torch, cell, n_inputs, n_layers, **options):
+    module = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell]
+    return module(
+        n_inputs, N_UNITS, n_layers, batch_first=True, dtype=torch.float64, **options
+    )
+
+
+def fill(torch, parameters, rng):
+    """Give parameters random values."""
+    with torch.no_grad():
+        for parameter in parameters:
+            values = 0.5 * rng.normal(size=parameter.shape)
+            parameter.copy_(torch.from_numpy(values))
+
+
+def tie_biases(torch, cell, module):
+    """Hold at 0 the second of two biases that only count as a sum."""
+    for name, bias in module.named_parameters():
+        if name.startswith("bias_hh"):
+            free = torch.zeros_like(bias)
+            if cell == "gru":
+                free[2 * N_UNITS :] = 1.0
+            bias.data *= free
+            bias.register_hook(lambda gradient, free=free: gradient * free)
 
 
 class Reference:
@@ -68,33 +130,17 @@ class Reference:
 
         self.torch = torch
         self.cell = cell
-        module = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell]
         options = {"nonlinearity": activation} if cell == "rnn" else {}
-        self.recurrent = module(
-            N_INPUTS, N_UNITS, depth, batch_first=True, dtype=torch.float64, **options
-        )
+        self.recurrent = recurrent_module(torch, cell, N_INPUTS, depth, **options)
         self.output = torch.nn.Linear(N_UNITS, N_OUTPUTS, dtype=torch.float64)
         rng = np.random.default_rng(20_240_501 + depth)
         self.inputs = rng.normal(size=(len(LENGTHS), max(LENGTHS), N_INPUTS))
         self.targets = rng.normal(size=(len(LENGTHS), N_OUTPUTS))
-        with torch.no_grad():
-            for parameter in self.parameters():
-                values = 0.5 * rng.normal(size=parameter.shape)
-                parameter.copy_(torch.from_numpy(values))
-        self._tie_biases()
+        fill(torch, self.parameters(), rng)
+        tie_biases(torch, cell, self.recurrent)
 
     def parameters(self):
         return [*self.recurrent.parameters(), *self.output.parameters()]
-
-    def _tie_biases(self):
-        """Hold at 0 the second of two biases that only count as a sum."""
-        for name, bias in self.recurrent.named_parameters():
-            if name.startswith("bias_hh"):
-                free = self.torch.zeros_like(bias)
-                if self.cell == "gru":
-                    free[2 * N_UNITS :] = 1.0
-                bias.data *= free
-                bias.register_hook(lambda gradient, free=free: gradient * free)
 
     def raw(self):
         rnn = self.torch.nn.utils.rnn
@@ -140,6 +186,157 @@ class Reference:
         return optim.SGD(self.parameters(), lr=RATE, momentum=momentum, nesterov=True)
 
 
+class OptionReference:
+    """A network of PyTorch with an option, over each sequence by itself."""
+
+    def __init__(self, name):
+        import torch
+
+        self.torch, self.name, self.options = torch, name, OPTIONS[name]
+        self.cell = self.options["cell"]
+        self.n_ways = 1 + self.options.get("bidirectional", False)
+        self.n_layers = len(self.options["sizes"])
+        rng = np.random.default_rng(20_240_601)
+        shape = len(LENGTHS), max(LENGTHS), N_INPUTS
+        self.inputs, n_inputs = rng.normal(size=shape), N_INPUTS
+        self.own = {}  # parameters that are of no module, by skrnn's names
+        self.embedding = None
+        if "n_tokens" in self.options:
+            self.inputs[:, :, 1] = rng.integers(0, N_TOKENS, shape[:2])
+            self.embedding = torch.nn.Embedding(
+                N_TOKENS, EMBEDDING_DIM, dtype=torch.float64
+            )
+            n_inputs += EMBEDDING_DIM - 1
+        self.recurrent = None
+        if self.options.get("layer_norm"):
+            n_gates = 4 * N_UNITS
+            self._add("layers.0.input_weights", N_INPUTS, n_gates)
+            self._add("layers.0.recurrent_weights", N_UNITS, n_gates)
+            self._add("layers.0.bias", n_gates)
+            self._add("layers.0.gain", n_gates)
+        else:
+            self.recurrent = recurrent_module(
+                torch, self.cell, n_inputs, self.n_layers, bidirectional=self.n_ways > 1
+            )
+        if self.options.get("pooling") == "attention":
+            self._add("pooling.query", N_UNITS)
+        smoothing = LABEL_SMOOTHING.get(name)
+        n_outputs = N_OUTPUTS if smoothing is None else N_CLASSES
+        self.output = torch.nn.Linear(
+            self.n_ways * N_UNITS, n_outputs, dtype=torch.float64
+        )
+        n_targets = sum(LENGTHS) if name == "steps_gru" else len(LENGTHS)
+        if smoothing is None:
+            self.targets = rng.normal(size=(n_targets, N_OUTPUTS))
+        else:
+            self.targets = rng.integers(0, N_CLASSES, size=(n_targets, 1))
+        modules = [self.embedding, self.recurrent, self.output]
+        for module in modules:
+            if module is not None:
+                fill(torch, module.parameters(), rng)
+        fill(torch, self.own.values(), rng)
+        if self.recurrent is not None:
+            tie_biases(torch, self.cell, self.recurrent)
+        self.x = torch.from_numpy(self.inputs).requires_grad_()
+
+    def _add(self, name, *shape):
+        parameter = self.torch.empty(shape, dtype=self.torch.float64)
+        self.own[name] = self.torch.nn.Parameter(parameter)
+
+    def _normalized_lstm(self, x):
+        """Each gate with a normalization of its own, before gain and bias."""
+        torch, own = self.torch, self.own
+        weights, recurrences, bias, gain = (
+            own[f"layers.0.{name}"]
+            for name in ("input_weights", "recurrent_weights", "bias", "gain")
+        )
+        h = c = torch.zeros(N_UNITS, dtype=torch.float64)
+        states = []
+        for x_t in x:
+            products = x_t @ weights + h @ recurrences
+            i, f, n, o = (
+                torch.nn.functional.layer_norm(block, (N_UNITS,), g, b, eps=1e-5)
+                for block, g, b in zip(
+                    products.split(N_UNITS),
+                    gain.split(N_UNITS),
+                    bias.split(N_UNITS),
+                    strict=True,
+                )
+            )
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(n)
+            h = torch.sigmoid(o) * torch.tanh(c)
+            states.append(h)
+        return torch.stack(states)
+
+    def _raw_of(self, x):
+        torch = self.torch
+        if self.embedding is not None:
+            vectors = self.embedding(x[:, 1].long())
+            x = torch.cat([vectors, x[:, :1], x[:, 2:]], dim=1)
+        if self.recurrent is None:
+            states = self._normalized_lstm(x)
+        else:
+            states = self.recurrent(x[None])[0][0]
+        pooling = self.options.get("pooling", "last")
+        if pooling == "last":
+            states = states[-1:]
+        elif pooling == "attention":
+            weights = torch.softmax(states @ self.own["pooling.query"], dim=0)
+            states = (weights @ states)[None]
+        return self.output(states)
+
+    def raw(self):
+        sequences = [x[:n] for x, n in zip(self.x, LENGTHS, strict=True)]
+        return self.torch.cat([self._raw_of(x) for x in sequences])
+
+    def loss(self):
+        targets = self.torch.from_numpy(self.targets)
+        if self.name in LABEL_SMOOTHING:
+            entropy = self.torch.nn.CrossEntropyLoss(
+                label_smoothing=LABEL_SMOOTHING[self.name]
+            )
+            return entropy(self.raw(), targets[:, 0])
+        return 0.5 * (self.raw() - targets).pow(2).mean()
+
+    def named(self, of):
+        """Return arrays by skrnn's names; `of` picks the value or the gradient."""
+
+        def array(parameter):
+            return of(parameter).detach().numpy().copy()
+
+        named = {name: array(parameter) for name, parameter in self.own.items()}
+        if self.embedding is not None:
+            named["embedding.1.vectors"] = array(self.embedding.weight)
+        weights = [] if self.recurrent is None else self.recurrent.all_weights
+        for i, of_way in enumerate(weights):
+            layer, back = divmod(i, self.n_ways)
+            place = f"layers.{layer}.reverse" if back else f"layers.{layer}"
+            for name, values in layer_to_skrnn(self.cell, *map(array, of_way)).items():
+                named[f"{place}.{name}"] = values
+        named["output.weights"] = array(self.output.weight).T
+        named["output.bias"] = array(self.output.bias)
+        return named
+
+
+def golden_option(name):
+    """Return the arrays of a file of an option."""
+    reference = OptionReference(name)
+    loss = reference.loss()
+    loss.backward()
+    arrays = {
+        "inputs": reference.inputs,
+        "targets": reference.targets,
+        "raw": reference.raw().detach().numpy(),
+        "loss": loss.detach().numpy(),
+        "input_gradient": reference.x.grad.numpy(),
+    }
+    for key, value in reference.named(lambda p: p.data).items():
+        arrays[f"parameters/{key}"] = value
+    for key, value in reference.named(lambda p: p.grad).items():
+        arrays[f"gradient/{key}"] = value
+    return arrays
+
+
 def golden(name):
     """Return the arrays of a file."""
     kind, depth = name.rsplit("_", 1)
@@ -177,6 +374,8 @@ def main(folder=FOLDER):
     """Write every file."""
     for name in NAMES:
         np.savez_compressed(Path(folder) / f"{name}.npz", **golden(name))
+    for name in OPTIONS:
+        np.savez_compressed(Path(folder) / f"{name}.npz", **golden_option(name))
 
 
 if __name__ == "__main__":
