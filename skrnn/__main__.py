@@ -6,7 +6,7 @@ import time
 
 from skrnn import __version__
 
-CELLS = ("rnn", "lstm", "gru")
+CELLS = ("rnn", "lstm", "gru", "mingru", "janet")
 DTYPES = ("float32", "float64")
 
 

@@ -452,10 +452,11 @@ class BaseRNN(
         are the gates one after the other, each as wide as the layer: i, f, n, o for
         the LSTM; r, z, n for the GRU. ``recurrent_weights`` likewise, in the order
         n, r, z for the GRU, and ``bias``, for the GRU those of the recurrent n, r, z
-        and the n of the inputs; the minGRU has z, n and no recurrent weights. With
-        `layer_norm` there is a ``gain`` for each bias, with `learn_initial_state` an
-        ``initial_hidden`` and for the LSTM an ``initial_state``, and with
-        `bidirectional` all of them once more under ``layers.0.reverse.``
+        and the n of the inputs; "janet" has f, n; "mingru" z, n and no recurrent
+        weights. With `layer_norm` there is a ``gain`` for each bias, with
+        `learn_initial_state` an ``initial_hidden`` and for the LSTM an
+        ``initial_state``, and with `bidirectional` all of them once more under
+        ``layers.0.reverse.``
 
         ``pooling.query`` has shape (n_units,) and ``embedding.0.vectors``, for the
         tokens of channel 0, (n_tokens, embedding_dim). ``dense_layers.0.weights`` and

@@ -12,7 +12,7 @@ CONSTRAINTS: dict = {
         "array-like",
         Interval(Integral, 1, None, closed="left"),
     ],
-    "cell": [StrOptions({"rnn", "lstm", "gru", "mingru"})],
+    "cell": [StrOptions({"rnn", "lstm", "gru", "mingru", "janet"})],
     "activation": [StrOptions({"tanh", "relu", "logistic", "identity"})],
     "bidirectional": ["boolean"],
     "residual": ["boolean"],

@@ -39,11 +39,12 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     ----------
     hidden_layer_sizes : int or array-like of int, default=(32,)
         Units of each recurrent layer, from the input up.
-    cell : {"rnn", "lstm", "gru", "mingru"}, default="lstm"
+    cell : {"rnn", "lstm", "gru", "mingru", "janet"}, default="lstm"
         The recurrence: the simple one [1]_, long short-term memory [2]_ with a forget
         gate [3]_, the gated recurrent unit [4]_ with the reset gate after the
-        product, as in cuDNN, or a minimal one [18]_ whose gates hang on the inputs
-        alone: quick, and good at remembering over many steps.
+        product, as in cuDNN, a minimal one [18]_ whose gates hang on the inputs
+        alone: quick, and good at remembering over many steps, or the LSTM with
+        nothing but its forget gate [19]_: half the weights, and half the time.
     activation : {"tanh", "relu", "logistic", "identity"}, default="tanh"
         Activation of ``cell="rnn"``. The other cells have their own and ignore it.
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, \
@@ -280,6 +281,8 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     .. [17] Williams and Peng, "An efficient gradient-based algorithm for on-line
        training of recurrent network trajectories", Neural Computation 2, 1990.
     .. [18] Feng et al., "Were RNNs all we needed?", arXiv 2410.01201, 2024.
+    .. [19] van der Westhuizen and Lasenby, "The unreasonable effectiveness of the
+       forget gate", arXiv 1804.04849, 2018.
 
     Examples
     --------

@@ -170,3 +170,40 @@ def test_leaky_sum_can_be_learned_from_its_input(load):
     residual = y - design @ coefficients
     assert X.shape == (2000, 50)
     assert 0.001 < residual.var() / y.var() < 0.05
+
+
+@pytest.mark.needs_jit
+def test_remedies_print_a_table_of_each_trouble(tmp_path, load):
+    out = tmp_path / "out.json"
+    names = ["exploding", "missing steps"]
+    options = ["--seeds", 2, "--max-train", 40, "--max-iter", 1, "--json", out]
+    printed = run("remedies.py", "--only", *names, *options)
+    results = json.loads(out.read_text())
+    troubles = load("remedies").TROUBLES
+    assert list(results) == names
+    for name, by_setting in results.items():
+        assert list(by_setting) == list(troubles[name].settings)
+        assert all(f"| {setting} | " in printed for setting in by_setting)
+        assert any(len(r["scores"]) == 2 for r in by_setting.values())
+
+
+@pytest.mark.parametrize("name", ["copying", "event", "levels", "words"])
+def test_tasks_of_remedies_can_be_solved(load, name):
+    """By what each is made of, whatever the network."""
+    X, y = getattr(load("remedies"), name)(np.random.default_rng(0), 50)
+    if name == "copying":
+        n = load("remedies").N_COPIED
+        solved = y[:, -n:] == X[:, :n, 0]
+        assert (y[:, :-n] == 0).all()
+    elif name == "event":
+        shape = np.repeat([1.0, -1.0], 3)
+        fit = np.array([np.correlate(x[:, 0], shape) for x in X])
+        solved = (fit.max(axis=1) < -fit.min(axis=1)) == y
+    elif name == "levels":
+        power = np.abs(np.fft.rfft(np.diff(X[:, :, 0]) * np.hanning(59)))
+        waves = [power[:, round(59 * f / 2 / np.pi)] for f in (0.6, 0.9, 1.2)]
+        solved = np.argmax(waves, axis=0) == y
+    else:
+        votes = np.where(X < 30, 1 - 2 * (X % 2), 0).sum(axis=(1, 2))
+        solved = (votes == 0) | ((votes > 0) == y)
+    assert solved.mean() > 0.9

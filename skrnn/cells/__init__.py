@@ -25,7 +25,7 @@ dropped. The layer does everything else.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from skrnn.cells import elman, gru, lstm, mingru
+from skrnn.cells import elman, gru, janet, lstm, mingru
 from skrnn.cells._around import Dropped, Norm
 
 __all__ = ["CELLS", "Cell", "Dropped", "Norm"]
@@ -87,5 +87,13 @@ CELLS = {
         input_blocks=(0, 2),
         recurrent_blocks=(0, 0),
         initial_bias={0: -1.0},  # change slowly at first
+    ),
+    "janet": Cell(
+        forward=janet.forward,
+        backward=janet.backward,
+        n_blocks=2,
+        input_blocks=(0, 2),
+        recurrent_blocks=(0, 2),
+        initial_bias={0: 1.0},  # remember at first, as the LSTM
     ),
 }

@@ -113,5 +113,25 @@ def mingru(x, input_weights, bias, activation=None, gain=None, initial_hidden=0.
     return np.array(hidden)
 
 
+def janet(
+    x,
+    input_weights,
+    recurrent_weights,
+    bias,
+    activation=None,
+    gain=None,
+    initial_hidden=0.0,
+):
+    """Gates f, n."""
+    h = np.zeros(len(recurrent_weights)) + initial_hidden
+    hidden = []
+    for x_t in x:
+        products = x_t @ input_weights + h @ recurrent_weights
+        f, n = map(gate, blocks(products, 2), blocks(bias, 2), blocks(gain, 2))
+        h = sigmoid(f) * h + (1.0 - sigmoid(f)) * np.tanh(n)
+        hidden.append(h)
+    return np.array(hidden)
+
+
 # By the names of skrnn.cells.CELLS. Weights are passed by name, those that there are.
-CELLS = {"rnn": rnn, "lstm": lstm, "gru": gru, "mingru": mingru}
+CELLS = {"rnn": rnn, "lstm": lstm, "gru": gru, "mingru": mingru, "janet": janet}
