@@ -34,7 +34,8 @@ from skrnn.parameters import aligned_copy, aligned_zeros
 from skrnn.schedules import Schedule
 from skrnn.sequences import PaddedData, like_steps, of_steps, spread_steps
 
-BATCH_SIZE = 64  # of batch_size="auto"
+# Of batch_size="auto": so many samples, or this share of them if they are few.
+BATCH_SIZE, SMALLEST_BATCH, SHARE_OF_SAMPLES = 64, 8, 1 / 8
 HIDDEN_POOLINGS = ("last", "mean", "max", None)  # those without parameters
 
 
@@ -249,8 +250,7 @@ class BaseRNN(
             inverse_scale,
         )
         n_rows = len(samples.rows)
-        batch_size = BATCH_SIZE if self.batch_size == "auto" else self.batch_size
-        batch_size = min(batch_size, n_rows)
+        batch_size = self._n_of_batch(n_rows, incremental)
         max_iter = 1 if incremental else self.max_iter
         loss, levels = self._loss()
         trainer = self._make_trainer(
@@ -261,10 +261,12 @@ class BaseRNN(
             levels.astype(self._parameters.dtype),
             self._optimizer,
             Schedule(
-                self.learning_rate,
+                # nobody knows how many calls of partial_fit there will be
+                "constant"
+                if incremental and self.learning_rate == "cosine"
+                else self.learning_rate,
                 self.learning_rate_init,
                 self.power_t,
-                # of partial_fit, too, max_iter calls are the whole of training
                 self.max_iter * -(-n_rows // batch_size),
                 self.warmup_fraction,
             ),
@@ -307,6 +309,13 @@ class BaseRNN(
             estimator=self, X=X, y=y, reconstruction_attributes=self._snapshot
         )
         self._explain(reason, incremental, trainer.schedule)
+
+    def _n_of_batch(self, n_rows, incremental):
+        """Return the samples of a minibatch."""
+        if self.batch_size != "auto":
+            return min(self.batch_size, n_rows)
+        n = BATCH_SIZE if incremental else int(n_rows * SHARE_OF_SAMPLES)
+        return min(max(n, SMALLEST_BATCH), BATCH_SIZE, n_rows)
 
     def _make_trainer(self, network, *args, **kwargs):
         if self.bptt_steps is None:

@@ -48,9 +48,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of int, default=(32,)
+    hidden_layer_sizes : int or array-like of int, default=(64,)
         Units of each recurrent layer, from the input up.
-    cell : {"rnn", "lstm", "gru", "mingru", "janet"}, default="lstm"
+    cell : {"rnn", "lstm", "gru", "mingru", "janet"}, default="gru"
         The recurrence: the simple one [1]_, long short-term memory [2]_ with a forget
         gate [3]_, the gated recurrent unit [4]_ with the reset gate after the
         product, as in cuDNN, a minimal one [19]_ whose gates hang on the inputs
@@ -61,7 +61,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     loss : {"log_loss", "squared_error"}, default="log_loss"
         What is minimized: the logistic loss, or half the squared error of the
         probabilities, as older recipes have it.
-    label_smoothing : float, default=0.0
+    label_smoothing : float, default=0.1
         Share of each target of "log_loss" that is given to all classes alike [18]_, in
         [0, 1).
     class_weight : dict, list of dict, "balanced" or None, default=None
@@ -79,7 +79,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         [10]_.
     learn_initial_state : bool, default=False
         Whether the states before the first step are learned; they are 0 otherwise.
-    pooling : {"last", "mean", "max", "attention"} or sequence of these, default="last"
+    pooling : {"last", "mean", "max", "attention"} or sequence of these, \
+            default=("last", "max")
         How the states of the last layer become one vector for a sequence: that of its
         last step, the mean or the largest of all its steps, or the mean weighted by a
         softmax of each state's product with a learned vector [11]_; several of them
@@ -93,7 +94,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         or is an array of shape (n_samples, n_timesteps[, k]), or a Series or DataFrame
         with an (instance, time) index; predictions come in the shape of X. A
         `sample_weight` may be given for each sequence or for each step.
-    dropout : float, default=0.0
+    dropout : float, default=0.2
         Share of the outputs of each hidden layer that is dropped in training, step by
         step [12]_, in [0, 1).
     input_dropout : float, default=0.0
@@ -101,7 +102,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     recurrent_dropout : float, default=0.0
         Share of the recurrent connections that is dropped, the same ones at all steps
         of a sequence [13]_, in [0, 1). ``cell="mingru"`` has none.
-    input_noise : float, default=0.0
+    input_noise : float, default=0.3
         Standard deviation of the normal noise that is added to the inputs in training,
         in units of the standardized channels [14]_.
     adversarial_eps : float, default=0.0
@@ -151,21 +152,22 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         Strength of the L2 penalty on the weights, biases left out, divided by the sum
         of the weights of a batch's samples. With ``solver="adamw"`` the rate of decay.
     batch_size : int or "auto", default="auto"
-        Samples of a minibatch. "auto" is ``min(64, n_samples)``.
+        Samples of a minibatch. "auto" is an eighth of those that are trained on, but
+        not less than 8 and not more than 64, which `partial_fit` takes.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, \
-            default="constant"
+            default="cosine"
         How the rate changes, with any solver: not at all; divided by
         ``(t + 1) ** power_t`` after t samples; divided by 5 whenever progress stops
         (see `tol`); or in a straight line up over the first `warmup_fraction` of
         training and then along a cosine down to 0. Training with "cosine" ends after
         `max_iter` epochs, or by `early_stopping`.
-    learning_rate_init : float, default=0.01
+    learning_rate_init : float, default=0.005
         The initial, and for "cosine" the largest, rate.
     power_t : float, default=0.5
         Exponent of "invscaling".
     warmup_fraction : float, default=0.1
         Share of the updates that "cosine" spends rising, in [0, 1).
-    max_iter : int, default=200
+    max_iter : int, default=100
         Epochs at most.
     shuffle : bool, default=True
         Whether each epoch takes the samples in another order. Identical samples are
@@ -322,24 +324,24 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     def __init__(
         self,
-        hidden_layer_sizes: int | ArrayLike = (32,),
+        hidden_layer_sizes: int | ArrayLike = (64,),
         *,
-        cell: str = "lstm",
+        cell: str = "gru",
         activation: str = "tanh",
         loss: str = "log_loss",
-        label_smoothing: float = 0.0,
+        label_smoothing: float = 0.1,
         class_weight: dict | list | str | None = None,
         bidirectional: bool = False,
         residual: bool = False,
         layer_norm: bool = False,
         learn_initial_state: bool = False,
-        pooling: str | Sequence[str] = "last",
+        pooling: str | Sequence[str] = ("last", "max"),
         dense_layer_sizes: int | ArrayLike = (),
         return_sequences: bool = False,
-        dropout: float = 0.0,
+        dropout: float = 0.2,
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
-        input_noise: float = 0.0,
+        input_noise: float = 0.3,
         adversarial_eps: float = 0.0,
         steps_per_frame: int = 1,
         differences: bool = False,
@@ -356,11 +358,11 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.01,
+        learning_rate: str = "cosine",
+        learning_rate_init: float = 0.005,
         power_t: float = 0.5,
         warmup_fraction: float = 0.1,
-        max_iter: int = 200,
+        max_iter: int = 100,
         shuffle: bool = True,
         random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
@@ -496,8 +498,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
         The scales of `standardize` are learned in the first call, which should hence
         see a batch that is like those to come. `early_stopping` and `tol` do not apply,
-        so an "adaptive" rate stays as it is, and a "cosine" one reaches 0 after
-        `max_iter` calls.
+        so an "adaptive" rate stays as it is, and so does a "cosine" one: nobody knows
+        how many calls there will be.
 
         Parameters
         ----------

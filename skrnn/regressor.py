@@ -37,9 +37,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of int, default=(32,)
+    hidden_layer_sizes : int or array-like of int, default=(64,)
         Units of each recurrent layer, from the input up.
-    cell : {"rnn", "lstm", "gru", "mingru", "janet"}, default="lstm"
+    cell : {"rnn", "lstm", "gru", "mingru", "janet"}, default="gru"
         The recurrence: the simple one [1]_, long short-term memory [2]_ with a forget
         gate [3]_, the gated recurrent unit [4]_ with the reset gate after the
         product, as in cuDNN, a minimal one [18]_ whose gates hang on the inputs
@@ -143,21 +143,22 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         Strength of the L2 penalty on the weights, biases left out, divided by the sum
         of the weights of a batch's samples. With ``solver="adamw"`` the rate of decay.
     batch_size : int or "auto", default="auto"
-        Samples of a minibatch. "auto" is ``min(64, n_samples)``.
+        Samples of a minibatch. "auto" is an eighth of those that are trained on, but
+        not less than 8 and not more than 64, which `partial_fit` takes.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, \
-            default="constant"
+            default="cosine"
         How the rate changes, with any solver: not at all; divided by
         ``(t + 1) ** power_t`` after t samples; divided by 5 whenever progress stops
         (see `tol`); or in a straight line up over the first `warmup_fraction` of
         training and then along a cosine down to 0. Training with "cosine" ends after
         `max_iter` epochs, or by `early_stopping`.
-    learning_rate_init : float, default=0.01
+    learning_rate_init : float, default=0.005
         The initial, and for "cosine" the largest, rate.
     power_t : float, default=0.5
         Exponent of "invscaling".
     warmup_fraction : float, default=0.1
         Share of the updates that "cosine" spends rising, in [0, 1).
-    max_iter : int, default=200
+    max_iter : int, default=100
         Epochs at most.
     shuffle : bool, default=True
         Whether each epoch takes the samples in another order. Identical samples are
@@ -314,9 +315,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
     def __init__(
         self,
-        hidden_layer_sizes: int | ArrayLike = (32,),
+        hidden_layer_sizes: int | ArrayLike = (64,),
         *,
-        cell: str = "lstm",
+        cell: str = "gru",
         activation: str = "tanh",
         loss: str = "squared_error",
         quantile: float | ArrayLike = 0.5,
@@ -348,11 +349,11 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.01,
+        learning_rate: str = "cosine",
+        learning_rate_init: float = 0.005,
         power_t: float = 0.5,
         warmup_fraction: float = 0.1,
-        max_iter: int = 200,
+        max_iter: int = 100,
         shuffle: bool = True,
         random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
@@ -482,8 +483,8 @@ class RNNRegressor(RegressorMixin, BaseRNN):
 
         The scales of `standardize` are learned in the first call, which should hence
         see a batch that is like those to come. `early_stopping` and `tol` do not apply,
-        so an "adaptive" rate stays as it is, and a "cosine" one reaches 0 after
-        `max_iter` calls.
+        so an "adaptive" rate stays as it is, and so does a "cosine" one: nobody knows
+        how many calls there will be.
 
         Parameters
         ----------

@@ -70,7 +70,7 @@ class RNNTransformer(
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of int, default=(32,)
+    hidden_layer_sizes : int or array-like of int, default=(64,)
         Units of each recurrent layer, from the input up. The last is the number of
         features, with `bidirectional` twice that.
     task : {"forecast", "reconstruct"}, default="forecast"
@@ -81,7 +81,7 @@ class RNNTransformer(
         How the states of all steps become one vector: that of the last step, their
         mean, or the largest of each unit. The last state of a layer that reads
         backwards has seen the last step only.
-    cell : {"rnn", "lstm", "gru", "mingru"}, default="lstm"
+    cell : {"rnn", "lstm", "gru", "mingru"}, default="gru"
         The recurrence, as in :class:`~skrnn.RNNRegressor`.
     activation : {"tanh", "relu", "logistic", "identity"}, default="tanh"
         Activation of ``cell="rnn"``.
@@ -112,13 +112,14 @@ class RNNTransformer(
     alpha : float, default=0.0001
         Strength of the L2 penalty on the weights.
     batch_size : int or "auto", default="auto"
-        Samples of a minibatch. "auto" is ``min(64, n_samples)``.
+        Samples of a minibatch. "auto" is an eighth of those that are trained on, but
+        not less than 8 and not more than 64.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, \
-            default="constant"
+            default="cosine"
         How the rate changes.
-    learning_rate_init : float, default=0.01
+    learning_rate_init : float, default=0.005
         The initial, and for "cosine" the largest, rate.
-    max_iter : int, default=200
+    max_iter : int, default=100
         Epochs at most.
     shuffle : bool, default=True
         Whether each epoch takes the samples in another order.
@@ -206,11 +207,11 @@ class RNNTransformer(
 
     def __init__(
         self,
-        hidden_layer_sizes: int | ArrayLike = (32,),
+        hidden_layer_sizes: int | ArrayLike = (64,),
         *,
         task: str = "forecast",
         pooling: str = "mean",
-        cell: str = "lstm",
+        cell: str = "gru",
         activation: str = "tanh",
         bidirectional: bool = False,
         residual: bool = False,
@@ -225,9 +226,9 @@ class RNNTransformer(
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.01,
-        max_iter: int = 200,
+        learning_rate: str = "cosine",
+        learning_rate_init: float = 0.005,
+        max_iter: int = 100,
         shuffle: bool = True,
         random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
