@@ -96,6 +96,7 @@ class TrainingRun:
         levels=(),
         n_registers=1,
         input_gradient=False,
+        adversarial_eps=0.0,
     ):
         self.dtype = parameters.dtype
         if n_registers == "pairs":
@@ -106,7 +107,14 @@ class TrainingRun:
         self.packed = PackedParameters(network, parameters, self.lanes, training=True)
         levels = np.asarray(levels if len(levels) else [0.0], self.dtype)
         self.workspace = TrainingWorkspace(
-            network, self.packed, n_steps, n_targets, loss, levels, input_gradient
+            network,
+            self.packed,
+            n_steps,
+            n_targets,
+            loss,
+            levels,
+            input_gradient,
+            adversarial_eps,
         )
 
     def __call__(self, sequences, targets, weights=None):
