@@ -26,6 +26,7 @@ X_VAL = RNG.normal(size=(20, 4, 2))
 Y_VAL = X_VAL[:, 1, 0] + RNG.normal(size=20)
 BRIEF = {"cell": "rnn", "hidden_layer_sizes": 4, "random_state": 0, "max_iter": 6}
 BRIEF |= {"n_iter_no_change": np.inf, "learning_rate_init": 0.05}
+BRIEF |= {"learning_rate": "constant", "batch_size": 64}
 
 
 def test_keeps_the_best_weights_though_it_never_stopped():

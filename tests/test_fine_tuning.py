@@ -15,7 +15,7 @@ X = RNG.normal(size=(40, 5, 2))
 Y = X[:, 1, 0] - X[:, 4, 1]
 CLASSES = np.array(["low", "mid", "high"])[np.digitize(Y, [-0.7, 0.7])]
 BRIEF = {"cell": "rnn", "hidden_layer_sizes": (4, 3), "max_iter": 3, "random_state": 0}
-BRIEF |= {"n_iter_no_change": np.inf}
+BRIEF |= {"n_iter_no_change": np.inf, "pooling": "last"}
 # Training that changes nothing: what it starts from is seen.
 STILL = {"freeze": ("layers", "output"), "max_iter": 1}
 LAYERS = [
