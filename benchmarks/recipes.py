@@ -210,7 +210,7 @@ TASKS = {
             "label_smoothing": 0.0,
             "learning_rate_init": 0.004,
             "batch_size": 128,
-            "max_iter": 8,
+            "max_iter": 4,
             "steps_per_frame": 14,
         },
         grid={"learning_rate_init": [0.001, 0.002]},
