@@ -29,7 +29,7 @@ rng = np.random.default_rng(0)
 for sizes, n_steps, n_channels in [((3,), 5, 1), ((20, 4), 9, 3)]:
     X = rng.normal(size=(100, n_steps, n_channels)).astype("float32")
     y = X[:, -1, 0]
-    model = RNNRegressor(sizes, cell="gru", max_iter=2).fit(X, y)
+    model = RNNRegressor(sizes, max_iter=2, batch_size=64).fit(X, y)
     model.fit([x[: 3 + i % 3] for i, x in enumerate(X)], y)
     model.predict(X)
 kernels = {}

@@ -22,12 +22,14 @@ ENDLESS = np.inf
 def regressor(**settings):
     brief = {"cell": "rnn", "hidden_layer_sizes": 4, "max_iter": 3}
     brief |= {"n_iter_no_change": ENDLESS, "random_state": 0}
+    brief |= {"learning_rate": "constant", "learning_rate_init": 0.01, "batch_size": 64}
     return RNNRegressor(**brief | settings)
 
 
 def classifier(**settings):
     brief = {"cell": "rnn", "hidden_layer_sizes": 4, "max_iter": 3}
     brief |= {"n_iter_no_change": ENDLESS, "random_state": 0}
+    brief |= {"learning_rate": "constant", "learning_rate_init": 0.01, "batch_size": 64}
     return RNNClassifier(**brief | settings)
 
 
@@ -77,9 +79,11 @@ def test_fits_and_predicts(cell, sizes):
 @pytest.mark.needs_jit
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_learns(cell):
-    model = regressor(cell=cell, max_iter=100, hidden_layer_sizes=8).fit(X, Y)
+    settings = {"cell": cell, "max_iter": 100, "hidden_layer_sizes": 8}
+    model = regressor(**settings).fit(X, Y)
     assert model.score(X, Y) > 0.9
-    model = classifier(cell=cell, max_iter=100, hidden_layer_sizes=8).fit(X, CLASSES)
+    settings |= {"pooling": "last", "input_noise": 0, "dropout": 0}
+    model = classifier(**settings).fit(X, CLASSES)
     assert model.score(X, CLASSES) > 0.9
 
 

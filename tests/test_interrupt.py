@@ -14,7 +14,7 @@ RNG = np.random.default_rng(9)
 X = RNG.normal(size=(30, 4, 2))
 Y = X[:, 0, 0] + X[:, 3, 1]
 BRIEF = {"cell": "rnn", "hidden_layer_sizes": 3, "max_iter": 50, "random_state": 0}
-BRIEF |= {"n_iter_no_change": np.inf}
+BRIEF |= {"n_iter_no_change": np.inf, "learning_rate": "constant", "batch_size": 64}
 
 
 @pytest.fixture

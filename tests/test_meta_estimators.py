@@ -65,7 +65,7 @@ Y = ARRAY[:, 0, 0] - ARRAY[:, 1, 1]
 CLASSES = np.array(["low", "mid", "high"])[np.digitize(Y, [-0.7, 0.7])]
 BINARY = np.where(Y > 0, "yes", "no")
 BRIEF = {"cell": "rnn", "hidden_layer_sizes": 4, "max_iter": 4, "random_state": 0}
-BRIEF |= {"n_iter_no_change": np.inf, "n_channels": 2}
+BRIEF |= {"n_iter_no_change": np.inf, "n_channels": 2, "batch_size": 64}
 
 
 def ragged():

@@ -16,7 +16,7 @@ RAGGED = [x[: 1 + i % 4] for i, x in enumerate(X)]
 Y = X[:, 0, 0] + X[:, 3, 1]
 CLASSES = np.digitize(Y, [-0.5, 0.5])
 BRIEF = {"cell": "rnn", "hidden_layer_sizes": 4, "max_iter": 3, "random_state": 0}
-BRIEF |= {"n_iter_no_change": np.inf}
+BRIEF |= {"n_iter_no_change": np.inf, "learning_rate": "constant", "batch_size": 64}
 
 
 def regressor(**settings):

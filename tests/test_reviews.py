@@ -16,6 +16,7 @@ BRIEF = {
     "hidden_layer_sizes": (4,),
     "learning_rate": "cosine",  # which ends without a ConvergenceWarning
     "max_iter": 5,
+    "batch_size": 64,  # the order of the samples hangs on what y holds
     "random_state": 0,
 }
 RNG = np.random.default_rng(0)

@@ -15,7 +15,7 @@ TOKENS = [RNG.integers(0, 6, n) for n in LENGTHS]
 # which of two tokens comes more often
 LABELS = np.array([(t == 2).sum() > (t == 4).sum() for t in TOKENS])
 BRIEF = {"hidden_layer_sizes": (8,), "max_iter": 40, "random_state": 0, "cell": "gru"}
-BRIEF |= {"n_iter_no_change": np.inf}
+BRIEF |= {"n_iter_no_change": np.inf, "learning_rate_init": 0.02}
 
 
 def classifier(**settings):

@@ -18,7 +18,7 @@ from skrnn import RNNClassifier, RNNTransformer, Sequences
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(20, 6, 2))
 BRIEF = {"cell": "rnn", "hidden_layer_sizes": 4, "max_iter": 2, "random_state": 0}
-BRIEF |= {"n_iter_no_change": np.inf}
+BRIEF |= {"n_iter_no_change": np.inf, "learning_rate": "constant", "batch_size": 64}
 
 
 def transformer(**settings):
