@@ -130,7 +130,7 @@ def tiny_tasks(load, monkeypatch):
     task = recipes.Task(
         waves,
         recipes.Bars(simple=50, reach=80, aim=101),
-        recipes.ONE_CYCLE | {"hidden_layer_sizes": (8,), "max_iter": 30},
+        {"hidden_layer_sizes": (8,), "max_iter": 30},
         grid={"max_iter": [1, 30]},
         quick=True,
     )
