@@ -57,15 +57,18 @@ def draw_mask(mask, n_steps, n_units, rate, states):
 @kernel
 def add_normal(out, x, n_steps, n_units, scale, states):
     """Add normal numbers of this standard deviation (Box and Muller 1958)."""
-    for t in range(n_steps[0]):
+    for t in range(0, n_steps[0], 2):  # each pair of draws gives two numbers
         for k in range(n_units):
             for lane in range(len(states)):
                 first = _following(states[lane])
                 second = _following(first)
                 states[lane] = second
-                radius = math.sqrt(-2.0 * math.log(first * TO_UNIT))
-                drawn = radius * math.cos(2.0 * math.pi * second * TO_UNIT)
-                out[t, k, lane] = x[t, k, lane] + scale[0] * drawn
+                radius = scale[0] * math.sqrt(-2.0 * math.log(first * TO_UNIT))
+                angle = 2.0 * math.pi * second * TO_UNIT
+                out[t, k, lane] = x[t, k, lane] + radius * math.cos(angle)
+                if t + 1 < n_steps[0]:
+                    drawn = radius * math.sin(angle)
+                    out[t + 1, k, lane] = x[t + 1, k, lane] + drawn
 
 
 def new_states(lanes):
