@@ -619,14 +619,12 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         score : float
             Between 0 and 1; of several labels all must be right.
         """
-        if not self.return_sequences:
-            return super().score(X, y, sample_weight)
         # imported here: a tenth of a second that few need
         from sklearn.metrics import accuracy_score
 
-        data, raw = self._checked_raw(X)
-        truth, weights = self._truth_of_steps(data, y, sample_weight)
-        predicted = _by_parts(self._classes, raw)
+        data = self._read_for_prediction(X)
+        truth, weights = self._truth(data, y, sample_weight)
+        predicted = _by_parts(self._classes, self._predict_raw(data))
         return accuracy_score(truth, predicted, sample_weight=weights)
 
     def _response(self, raw, response_method):
