@@ -14,7 +14,6 @@ from skrnn.sequences import (
     read_steps,
 )
 from skrnn.sequences.numeric import refuse_masked
-from skrnn.sequences.steps import OfKept
 
 
 class ReadingMixin:
@@ -52,13 +51,8 @@ class ReadingMixin:
         if form.n_tokens:
             check_tokens(form.present(data), form.n_tokens, self.unknown_tokens)
         targets = self._checked_targets(data, y, reset)
-        sample_weight, factors = check_step_weights(
-            sample_weight, data, self.return_sequences
-        )
-        if self.return_sequences and form.skips:
-            present = form.present(data)
-            targets = OfKept(targets, present)
-            factors = None if factors is None else OfKept(factors, present)
+        present = form.present(data) if self.return_sequences else None
+        sample_weight, factors = check_step_weights(sample_weight, data, present)
         rows, weights = self._training_rows(data, targets, sample_weight, factors)
         samples = Samples(data, targets, weights, weights, rows, factors, factors)
         return self._weighted_by_class(samples)
@@ -120,17 +114,21 @@ class ReadingMixin:
         return samples._replace(score_weights=weights, rows=np.arange(len(data)))
 
     def _checked_targets(self, data, y, reset):
-        """Return the encoded targets as a data set."""
+        """Return the encoded targets as a data set.
+
+        Those of steps, without the steps that the network does not see.
+        """
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but "
                 "the target y is None."
             )
         refuse_masked(y, "y")
-        check_target_index(data, y)
         if self.return_sequences:
-            targets = self._encode(read_steps(y, data), reset)
-            return of_steps(targets, data.lengths)
+            present = self._inputs.present(data)
+            targets = self._encode(read_steps(y, data, present), reset)
+            return of_steps(targets, present.lengths)
+        check_target_index(data, y)
         targets = self._encode(y, reset)
         if len(targets) != len(data):
             raise ValueError(
@@ -139,12 +137,20 @@ class ReadingMixin:
             )
         return PaddedData(targets[:, np.newaxis])
 
-    def _truth_of_steps(self, data, y, sample_weight):
-        """Return the targets of all steps and their weights, or None."""
-        truth = read_steps(y, data)
-        of_samples, factors = check_step_weights(sample_weight, data, True)
+    def _truth(self, data, y, sample_weight):
+        """Return what raw predictions are compared with, and its weights or None.
+
+        With `return_sequences` that of all steps but those that are skipped.
+        """
+        if not self.return_sequences:
+            check_target_index(data, y)
+            check_target_index(data, sample_weight, "sample_weight")
+            return y, sample_weight
+        present = self._inputs.present(data)
+        truth = read_steps(y, data, present)
+        of_samples, factors = check_step_weights(sample_weight, data, present)
         if factors is not None:
             return truth, factors.take(slice(None))[:, 0]
         if of_samples is None:
             return truth, None
-        return truth, np.repeat(of_samples, data.lengths)
+        return truth, np.repeat(of_samples, present.lengths)

@@ -8,7 +8,13 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_sample_weight
 
-from skrnn.sequences import Rows, of_steps, read_steps
+from skrnn.sequences import (
+    Rows,
+    Sequences,
+    check_target_index,
+    of_steps,
+    read_steps,
+)
 from skrnn.sequences.frames import is_pandas
 
 
@@ -43,27 +49,39 @@ def check_weights(sample_weight, n_samples):
     return weights
 
 
-def check_step_weights(sample_weight, data, return_sequences):
+def check_step_weights(sample_weight, data, present=None):
     """Return weights of samples, and factors for their steps as a data set, or None.
 
-    Where there are targets for each step, there may be a weight for each too, in any
-    of the forms of these targets.
+    Parameters
+    ----------
+    sample_weight : object
+        What the user passed.
+    data : PaddedData or Sequences
+    present : PaddedData, Sequences or SkipMissing, default=None
+        The same without the steps that are skipped. Where there are targets for each \
+        step: there may be a weight for each too, in any of the forms of these targets.
     """
-    if sample_weight is None or not return_sequences or has_one_each(sample_weight):
-        if sample_weight is not None:
-            sample_weight = check_weights(sample_weight, len(data))
-        return sample_weight, None
-    values = read_steps(sample_weight, data, "sample_weight")
+    if sample_weight is None:
+        return None, None
+    if present is None or has_one_each(sample_weight):
+        check_target_index(data, sample_weight, "sample_weight")
+        return check_weights(sample_weight, len(data)), None
+    values = read_steps(sample_weight, data, present, "sample_weight")
     factors = check_weights(values, len(values))[:, np.newaxis]
-    return None, of_steps(factors, data.lengths)
+    return None, of_steps(factors, present.lengths)
 
 
 def has_one_each(sample_weight):
     """Whether there is a weight for each sample, not for each of its steps."""
+    if isinstance(sample_weight, Sequences):
+        return False
     if is_pandas(sample_weight, "Series", "DataFrame"):
-        return sample_weight.index.nlevels == 1
-    if hasattr(sample_weight, "ndim"):
-        return sample_weight.ndim == 1 and sample_weight.dtype != object
+        if sample_weight.index.nlevels > 1:
+            return False
+    if np.isscalar(sample_weight):  # the same for all, as in scikit-learn
+        return True
+    if hasattr(sample_weight, "ndim") and sample_weight.ndim != 1:
+        return False
     return all(np.ndim(weight) == 0 for weight in sample_weight)
 
 

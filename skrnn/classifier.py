@@ -33,8 +33,9 @@ def _by_parts(function, raw):
 class RNNClassifier(ClassifierMixin, BaseRNN):
     """Recurrent network for the classification of sequences.
 
-    Recurrent layers read the steps of a sequence, and a dense layer maps the state
-    after its last step to the probabilities of the classes, or of several labels.
+    Recurrent layers read the steps of a sequence, and a dense layer maps what `pooling`
+    makes of their states to the probabilities of the classes, or of several labels;
+    with `return_sequences` the state after each step to those of that step.
 
     Sequences may be of any length. X may be
 
@@ -92,8 +93,12 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         Whether there is a target, and a prediction, for each step: `pooling` then does
         not apply. y has an array of shape (length,) or (length, k) for each sequence,
         or is an array of shape (n_samples, n_timesteps[, k]), or a Series or DataFrame
-        with an (instance, time) index; predictions come in the shape of X. A
-        `sample_weight` may be given for each sequence or for each step.
+        with the (instance, time) index of X. Predictions come in the shape of X: an
+        array for a 3-D or 2-D X, but once a row of it is padded, as for a list, an
+        object array of arrays, each as long as its sequence; a Series or DataFrame for
+        a frame with such an index. A `sample_weight` is given for each sequence, or
+        for each step in one of the forms of y. Of steps that are skipped (`missing`,
+        `padding_token`) neither targets nor weights count.
     dropout : float, default=0.2
         Share of the outputs of each hidden layer that is dropped in training, step by
         step [12]_, in [0, 1).
@@ -472,14 +477,16 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             Training sequences, in any of the forms of the class's documentation.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Classes, numbers or strings; or for several labels a 1 for each that a
-            sample has.
+            sample has. With `return_sequences` those of each step: (length,) or
+            (length, n_labels) for each sequence.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights: a sample of weight 2 counts exactly as if it were there twice.
+            Weights: a sample of weight 2 counts exactly as if it were there twice. With
+            `return_sequences` of the sequences, or of each step in a form of y.
         X_val, y_val : like X and y, default=None
             A validation set of one's own. Its scores go to `validation_scores_`; with
             `early_stopping` it takes the place of `validation_fraction`.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
-            Weights of the validation set.
+            Weights of the validation set, in a form of `sample_weight`.
 
         Returns
         -------
@@ -517,11 +524,11 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         X : array-like, list of arrays, Sequences or DataFrame of n_samples sequences
             Training sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Classes.
+            Classes, with `return_sequences` those of each step.
         classes : array-like of shape (n_classes,), default=None
             All classes that any call will bring; required in the first.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
+            Weights, with `return_sequences` of sequences or of steps.
 
         Returns
         -------
@@ -557,7 +564,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; for several labels that of each label.
+            In the order of `classes_`; for several labels that of each label. With
+            `return_sequences` for each step: in the shape of X, with the classes as
+            the last axis or, for a frame, the columns.
         """
         data, raw = self._checked_raw(X)
         return self._in_shape(X, data, self._probabilities(raw))
@@ -573,7 +582,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         Returns
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
+            In the order of `classes_`; with `return_sequences` for each step, in the
+            shape of `predict_proba`.
         """
         data, raw = self._checked_raw(X)
         p = self._probabilities(raw)
@@ -592,7 +602,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             The raw predictions of the network; one column for each class, or label,
-            and of two classes one number, positive for the second.
+            and of two classes one number, positive for the second. With
+            `return_sequences` for each step, in the shape of X.
         """
         data, raw = self._checked_raw(X)
         return self._in_shape(X, data, self._response(raw, "decision_function"))
@@ -609,6 +620,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Classes; for several labels a 1 for each with a probability above a half.
+            With `return_sequences` those of each step, in the shape of X; a step that
+            is skipped has those of the step before.
         """
         data, raw = self._checked_raw(X)
         return self._in_shape(X, data, _by_parts(self._classes, raw))
@@ -621,7 +634,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         X : array-like, list of arrays, Sequences or DataFrame of n_samples sequences
             Test sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Their classes, with `return_sequences` those of all steps.
+            Their classes, with `return_sequences` those of all steps, of which those
+            that are skipped do not count.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, with `return_sequences` of sequences or of steps.
 
@@ -630,14 +644,12 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         score : float
             Between 0 and 1; of several labels all must be right.
         """
-        if not self.return_sequences:
-            return super().score(X, y, sample_weight)
         # imported here: a tenth of a second that few need
         from sklearn.metrics import accuracy_score
 
-        data, raw = self._checked_raw(X)
-        truth, weights = self._truth_of_steps(data, y, sample_weight)
-        predicted = _by_parts(self._classes, raw)
+        data = self._read_for_prediction(X)
+        truth, weights = self._truth(data, y, sample_weight)
+        predicted = _by_parts(self._classes, self._predict_raw(data))
         return accuracy_score(truth, predicted, sample_weight=weights)
 
     def _response(self, raw, response_method):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,8 +11,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_sample_weight
 
 from skrnn._samples import has_one_each
-from skrnn.sequences import Sequences
-from skrnn.sequences.frames import instance_order, is_pandas
+from skrnn.sequences import check_target_index
+from skrnn.sequences.steps import check_same_steps, flat_steps
 
 __all__ = ["flatten_steps", "make_step_scorer", "sequence_accuracy_score"]
 
@@ -50,7 +50,7 @@ def flatten_steps(y: Any) -> np.ndarray:
     >>> flatten_steps([["det", "noun"], ["verb"]])
     array(['det', 'noun', 'verb'], dtype='<U4')
     """
-    return _steps(y, "y").values
+    return flat_steps(y, "y").values
 
 
 def sequence_accuracy_score(
@@ -89,8 +89,8 @@ def sequence_accuracy_score(
     >>> sequence_accuracy_score([[0, 1], [1, 1, 0]], [[0, 1], [1, 0, 0]])
     0.5
     """
-    true, pred = _steps(y_true, "y_true"), _steps(y_pred, "y_pred")
-    _check_same_steps(true, pred)
+    true, pred = flat_steps(y_true, "y_true"), flat_steps(y_pred, "y_pred")
+    check_same_steps(true, pred)
     counted = _counted(true.values, ignore)
     labels, answers = true.column(), pred.column()
     if labels.shape != answers.shape:
@@ -200,7 +200,7 @@ class _StepScorer:
         return f"make_step_scorer({self._scorer!r}{ignore})"
 
     def __call__(self, estimator, X, y_true, sample_weight=None):
-        true = _steps(y_true, "y")
+        true = flat_steps(y_true, "y")
         counted = _counted(true.values, self._ignore)
         # Named like the estimator, for scikit-learn's messages.
         answers = type(type(estimator).__name__, (_FlatAnswers,), {})
@@ -242,8 +242,8 @@ class _FlatAnswers:
     def _flat(self, method):
         @wraps(method)  # scikit-learn looks at the name
         def answer(X):
-            steps = _steps(method(X), method.__name__)
-            _check_same_steps(self._true, steps)
+            steps = flat_steps(method(X), method.__name__)
+            check_same_steps(self._true, steps)
             # A column of probabilities stays one: those of the only class.
             values = steps.values if "proba" in method.__name__ else steps.column()
             return values[self._counted]
@@ -251,107 +251,15 @@ class _FlatAnswers:
         return answer
 
 
-class _Steps(NamedTuple):
-    """The steps of all samples end to end, and how many each sample has."""
-
-    values: np.ndarray
-    lengths: np.ndarray
-    index: Any  # labels of the samples, or None
-    name: str
-
-    def column(self):
-        """Return values of shape (n_steps, 1) as (n_steps,)."""
-        single = self.values.ndim == 2 and self.values.shape[1] == 1
-        return self.values[:, 0] if single else self.values
-
-
 def _step_weights(sample_weight, true):
     """Return the weight of each step: its own, or that of its sample."""
     if has_one_each(sample_weight):
+        check_target_index(true, sample_weight, "sample_weight", true.name)
         weights = _check_sample_weight(sample_weight, true.lengths)
         return np.repeat(weights, true.lengths)
-    weights = _steps(sample_weight, "sample_weight")
-    _check_same_steps(true, weights)
+    weights = flat_steps(sample_weight, "sample_weight")
+    check_same_steps(true, weights)
     return weights.column()
-
-
-def _steps(y, name):
-    """Read y in one of the forms of `flatten_steps`."""
-    if isinstance(y, Sequences):
-        return _Steps(y.take(slice(None)), y.lengths, y.index, name)
-    if is_pandas(y, "DataFrame", "Series") and y.index.nlevels > 1:
-        return _steps_of_frame(y, name)
-    ragged = isinstance(y, list | tuple)
-    array = y if ragged else np.asarray(y)
-    if not ragged and array.ndim in (2, 3):
-        n_samples, n_steps = array.shape[:2]
-        values = array.reshape(n_samples * n_steps, *array.shape[2:])
-        return _Steps(values, np.full(n_samples, n_steps), None, name)
-    if not ragged and array.ndim != 1:
-        raise ValueError(f"{name} must have 2 or 3 dimensions, got {array.ndim}.")
-    if len(array) == 0:
-        raise ValueError(f"{name} has no samples.")
-    samples = [_sample(item, name, i) for i, item in enumerate(array)]
-    for i, sample in enumerate(samples):
-        if sample.shape[1:] != samples[0].shape[1:]:
-            raise ValueError(
-                f"The steps of all samples of {name} must have as many values: those "
-                f"of sample 0 have shape {samples[0].shape[1:]}, those of sample {i} "
-                f"{sample.shape[1:]}."
-            )
-    lengths = np.fromiter(map(len, samples), np.int64, len(samples))
-    return _Steps(np.concatenate(samples), lengths, None, name)
-
-
-def _steps_of_frame(y, name):
-    if y.index.nlevels != 2:
-        raise ValueError(
-            f"The index of {name} must have two levels, (instance, time), but has "
-            f"{y.index.nlevels}."
-        )
-    levels = (y.index.get_level_values(level) for level in range(2))
-    order, lengths, index = instance_order(*levels)
-    values = y.to_numpy()
-    return _Steps(values if order is None else values[order], lengths, index, name)
-
-
-def _sample(item, name, i):
-    """Return the steps of one sample."""
-    array = np.asarray(item)
-    if array.ndim in (1, 2):
-        return array
-    if array.ndim == 0:
-        raise ValueError(
-            f"{name} must have a value for each step, but sample {i} has one value, "
-            f"{item!r}. Does the estimator predict sequences?"
-        )
-    raise ValueError(
-        f"A sample of {name} has shape (length,) or (length, k), but sample {i} has "
-        f"shape {array.shape}."
-    )
-
-
-def _check_same_steps(true, pred):
-    """Raise unless the samples are the same, and as long."""
-    if len(true.lengths) != len(pred.lengths):
-        raise ValueError(
-            f"{true.name} has {len(true.lengths)} samples, but {pred.name} has "
-            f"{len(pred.lengths)}."
-        )
-    labelled = true.index is not None and pred.index is not None
-    if labelled and not true.index.equals(pred.index):
-        first = int((true.index != pred.index).argmax())
-        raise ValueError(
-            f"The instances of {true.name} and {pred.name} differ: sample {first} is "
-            f"{true.index[first]!r} and {pred.index[first]!r}."
-        )
-    differs = true.lengths != pred.lengths
-    if differs.any():
-        first = int(differs.argmax())
-        raise ValueError(
-            f"{true.name} and {pred.name} differ in length: sample {first} has "
-            f"{true.lengths[first]} and {pred.lengths[first]} steps."
-        )
 
 
 def _counted(values, ignore):

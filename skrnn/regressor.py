@@ -23,7 +23,8 @@ class RNNRegressor(RegressorMixin, BaseRNN):
     """Recurrent network for regression from sequences.
 
     Recurrent layers read the steps of a sequence, and a dense layer maps the state
-    after its last step to one or several outputs.
+    after its last step, or what else `pooling` makes of the states, to one or several
+    outputs; with `return_sequences` the state after each step to those of that step.
 
     Sequences may be of any length. X may be
 
@@ -82,8 +83,12 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         Whether there is a target, and a prediction, for each step: `pooling` then does
         not apply. y has an array of shape (length,) or (length, k) for each sequence,
         or is an array of shape (n_samples, n_timesteps[, k]), or a Series or DataFrame
-        with an (instance, time) index; predictions come in the shape of X. A
-        `sample_weight` may be given for each sequence or for each step.
+        with the (instance, time) index of X. Predictions come in the shape of X: an
+        array for a 3-D or 2-D X, but once a row of it is padded, as for a list, an
+        object array of arrays, each as long as its sequence; a Series or DataFrame for
+        a frame with such an index. A `sample_weight` is given for each sequence, or
+        for each step in one of the forms of y. Of steps that are skipped (`missing`,
+        `padding_token`) neither targets nor weights count.
     dropout : float, default=0.0
         Share of the outputs of each hidden layer that is dropped in training, step by
         step [12]_, in [0, 1).
@@ -457,14 +462,16 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         X : array-like, list of arrays, Sequences or DataFrame of n_samples sequences
             Training sequences, in any of the forms of the class's documentation.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets. With `return_sequences` those of each step: (length,) or (length,
+            n_outputs) for each sequence.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights: a sample of weight 2 counts exactly as if it were there twice.
+            Weights: a sample of weight 2 counts exactly as if it were there twice. With
+            `return_sequences` of the sequences, or of each step in a form of y.
         X_val, y_val : like X and y, default=None
             A validation set of one's own. Its scores go to `validation_scores_`; with
             `early_stopping` it takes the place of `validation_fraction`.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
-            Weights of the validation set.
+            Weights of the validation set, in a form of `sample_weight`.
 
         Returns
         -------
@@ -497,9 +504,10 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         X : array-like, list of arrays, Sequences or DataFrame of n_samples sequences
             Training sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets. With `return_sequences` those of each step: (length,) or (length,
+            n_outputs) for each sequence.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
+            Weights, with `return_sequences` of sequences or of steps.
 
         Returns
         -------
@@ -521,7 +529,8 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, in the dtype of X; but float64 where the targets lie so far
             from 0 that float32 would not tell them apart. Several quantile levels are
-            the last axis.
+            the last axis. With `return_sequences` a prediction for each step, in the
+            shape of X; a step that is skipped has that of the step before.
         """
         data, raw = self._checked_raw(X)
         return self._in_shape(X, data, self._predicted(raw))
@@ -534,7 +543,8 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         X : array-like, list of arrays, Sequences or DataFrame of n_samples sequences
             Test sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets, with `return_sequences` those of all steps.
+            Their targets, with `return_sequences` those of all steps, of which those
+            that are skipped do not count.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, with `return_sequences` of sequences or of steps.
 
@@ -543,10 +553,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         score : float
             1 for perfect predictions, 0 for those of a constant.
         """
-        data, raw = self._checked_raw(X)
-        y_pred = self._from_raw(raw)
-        if self.return_sequences:
-            y, sample_weight = self._truth_of_steps(data, y, sample_weight)
+        data = self._read_for_prediction(X)
+        y, sample_weight = self._truth(data, y, sample_weight)
+        y_pred = self._from_raw(self._predict_raw(data))
         y = _check_y(y, multi_output=True, y_numeric=True, estimator=self)
         return self._score_encoded(y.reshape(len(y), -1), y_pred, sample_weight)
 

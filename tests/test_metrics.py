@@ -228,6 +228,31 @@ def test_a_weight_is_that_of_each_step():
         assert weighted != scorer(model, RAGGED, LABELS)
 
 
+def test_weights_in_other_forms():
+    scorer = make_step_scorer("accuracy")
+    model = Threshold(0.3).fit(RAGGED, LABELS)
+    plain = scorer(model, RAGGED, LABELS)
+    weighted = scorer(model, RAGGED, LABELS, WEIGHT)
+    assert weighted != plain
+    assert scorer(model, RAGGED, LABELS, 2.0) == pytest.approx(plain)
+    as_objects = WEIGHT.astype(object)
+    assert scorer(model, RAGGED, LABELS, as_objects) == weighted
+    of_steps = [np.full(n, w) for n, w in zip(LENGTHS, WEIGHT, strict=True)]
+    assert scorer(model, RAGGED, LABELS, of_steps) == weighted
+    assert scorer(model, RAGGED, LABELS, Sequences(of_steps)) == weighted
+    y = long(LABELS)[0]
+    labelled = pd.Series(WEIGHT, index=list("dabcefghijkl"))
+    assert scorer(model, RAGGED, y, labelled) == weighted
+    message = "0 is 'd' in y and 'a' in sample_weight"
+    with pytest.raises(ValueError, match=message):
+        scorer(model, RAGGED, y, labelled.sort_index())
+    wide = pd.DataFrame(RNG.uniform(1, 2, ARRAY.shape))
+    labels = (ARRAY + ARRAY[::-1] > 0).astype(int)
+    assert scorer(model, ARRAY, labels, wide) == scorer(
+        model, ARRAY, labels, wide.to_numpy()
+    )
+
+
 @pytest.mark.parametrize("label", [-1, np.nan, "pad"], ids=str)
 def test_ignored_steps(label):
     """Padding is no part of the score, with weights and probabilities too."""
@@ -267,12 +292,12 @@ def test_nothing_left_to_score():
 def test_other_samples_or_lengths_are_refused():
     scorer = make_step_scorer("accuracy")
     model = Threshold().fit(RAGGED, LABELS)
-    with pytest.raises(ValueError, match="y has 11 samples, but predict has 12"):
+    with pytest.raises(ValueError, match="y has 11, predict has 12"):
         scorer(model, RAGGED, LABELS[1:])
     shorter = [*LABELS[:3], LABELS[3][:2], *LABELS[4:7], LABELS[7][:1], *LABELS[8:]]
-    with pytest.raises(ValueError, match="sample 3 has 2 and 4 steps"):
+    with pytest.raises(ValueError, match="sample 3 has 2 steps in y and 4 in predict"):
         scorer(model, RAGGED, shorter)
-    with pytest.raises(ValueError, match="differ: sample 0 is 'd' and 'b'"):
+    with pytest.raises(ValueError, match="sample 0 is 'd' in y_true and 'b' in"):
         sequence_accuracy_score(long(LABELS), long(LABELS, "bdacefghijkl"))
 
 
@@ -405,5 +430,6 @@ def test_sequence_accuracy_of_several_values_a_step():
 
 
 def test_sequence_accuracy_needs_the_same_lengths():
-    with pytest.raises(ValueError, match="y_true and y_pred .* sample 1 has 1 and 2"):
+    message = "sample 1 has 1 steps in y_true and 2 in y_pred"
+    with pytest.raises(ValueError, match=message):
         sequence_accuracy_score([[1], [1]], [[1], [1, 0]])

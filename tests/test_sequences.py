@@ -441,6 +441,8 @@ def test_y_in_another_order_than_the_instances_is_refused():
     for wrong in (y.sort_index(), y.sort_index().to_frame(), long_frame().sort_index()):
         with pytest.raises(ValueError, match="sample 0 is 'b' in X and 'a' in y"):
             check_target_index(data, wrong)
+    with pytest.raises(ValueError, match="in y and 'a' in w. Use w.loc.*of y"):
+        check_target_index(data, y.sort_index(), "w", "y")
 
 
 # What X is ------------------------------------------------------------------------

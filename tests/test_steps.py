@@ -153,13 +153,29 @@ def test_class_weights_act_on_steps():
     assert found[1] > found[0]
 
 
-def test_early_stopping_and_a_validation_set():
-    model = classifier(early_stopping=True, n_iter_no_change=3, max_iter=40)
-    model.fit(RAGGED, SIGNS)
-    assert model.best_validation_score_ == max(model.validation_scores_)
-    y_val = np.where(EQUAL_SUMS > 0, "up", "down")
-    model = classifier(max_iter=4).fit(RAGGED, SIGNS, X_val=EQUAL, y_val=y_val)
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_validation_scores_are_those_of_score(make):
+    y, y_val = SUMS, EQUAL_SUMS
+    if make is classifier:
+        y, y_val = SIGNS, np.where(EQUAL_SUMS > 0, "up", "down")
+    model = make(max_iter=4).fit(RAGGED, y, X_val=EQUAL, y_val=y_val)
     assert len(model.validation_scores_) == 4
+    assert model.validation_scores_[-1] == pytest.approx(model.score(EQUAL, y_val))
+    assert model.validation_scores_[0] != model.validation_scores_[-1]
+    weights = RNG.uniform(0, 3, EQUAL_SUMS.shape)
+    validation = {"X_val": EQUAL, "y_val": y_val, "sample_weight_val": weights}
+    model = make(max_iter=4).fit(RAGGED, y, **validation)
+    score = model.score(EQUAL, y_val, weights)
+    assert model.validation_scores_[-1] == pytest.approx(score)
+
+
+def test_early_stopping_ends_with_the_best_parameters():
+    settings = {"early_stopping": True, "shuffle": False, "n_iter_no_change": 3}
+    settings |= {"validation_fraction": 0.25, "learning_rate": "constant"}
+    model = classifier(max_iter=40, **settings).fit(RAGGED, SIGNS)
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    held_out = RAGGED[-16:], SIGNS[-16:]
+    assert model.score(*held_out) == pytest.approx(model.best_validation_score_)
 
 
 def test_early_stopping_refuses_unknown_classes_of_a_validation_set():
@@ -168,8 +184,18 @@ def test_early_stopping_refuses_unknown_classes_of_a_validation_set():
 
 
 def test_partial_fit_goes_on():
-    model = classifier().partial_fit(RAGGED, SIGNS, classes=["down", "up"])
-    assert model.partial_fit(RAGGED[:9], SIGNS[:9]).n_iter_ == 2
+    settings = {"learning_rate_init": 0.02, "label_smoothing": 0.0}
+    model = classifier(dropout=0.0, input_noise=0.0, **settings)
+    model.partial_fit(RAGGED, SIGNS, classes=["down", "up"])
+    before = model._parameters.copy()
+    for _ in range(9):
+        model.partial_fit(RAGGED, SIGNS)
+    assert model.n_iter_ == 10 and (model._parameters != before).any()
+    assert model.loss_curve_[-1] < 0.8 * model.loss_curve_[0]
+    # another part of the samples, of one class alone
+    up = [x for x, s in zip(RAGGED, SIGNS, strict=True) if (s == "up").all()]
+    model.partial_fit(up, [np.full(len(x), "up") for x in up])
+    assert_array_equal(model.classes_, ["down", "up"])
 
 
 def test_what_scikit_learn_does_with_it():
@@ -200,11 +226,13 @@ def test_losses_of_regression_at_each_step():
     [
         ([*SUMS[:5], SUMS[5][:2], *SUMS[6:]], "sample 5 has 4 steps in X and 2 in y"),
         (SUMS[:-1], "X has 64, y has 63"),
-        ([s.sum() for s in SUMS], "sample 0 has shape"),
-        (np.zeros(64), "sample 0 has shape"),
-        ([*SUMS[:1], np.zeros((7, 2)), *SUMS[2:]], "sample 1 has"),
+        ([s.sum() for s in SUMS], "sample 0 has one value"),
+        (np.zeros(64), "sample 0 has one value"),
+        ([*SUMS[:1], np.zeros((7, 2)), *SUMS[2:]], r"those of sample 1 \(2,\)"),
+        ([SUMS[0], [[1.0], [1.0, 2.0]], *SUMS[2:]], "sample 1 is irregular"),
         (np.zeros((64, 7)), "sample 0 has 3 steps in X and 7 in y"),
-        (np.zeros((64, 7, 1, 1)), "too many dimensions"),
+        (np.zeros((64, 7, 1, 1)), "2 or 3 dimensions, got 4"),
+        (np.ma.masked_less(np.zeros((64, 7)), 1), "Masked arrays"),
     ],
 )
 def test_targets_that_do_not_fit(y, message):
@@ -217,15 +245,175 @@ def test_frames_of_steps_have_no_targets():
         regressor(steps_per_frame=2).fit(RAGGED, SUMS)
 
 
-@pytest.mark.parametrize("missing", ["mask", "indicator"])
-def test_missing_steps_have_predictions_too(missing):
-    X = [x.copy() for x in RAGGED]
+# Labels of a frame --------------------------------------------------------------------
+
+FRAME = long_frame(RAGGED)
+FRAME_SUMS = pd.Series(np.concatenate(SUMS), index=FRAME.index)
+INSTANCES = list(range(len(RAGGED)))
+
+
+def test_weights_of_instances_in_another_order_are_refused():
+    weights = pd.Series(1.0 + np.arange(64), index=INSTANCES)
+    of_steps = pd.Series(1.0 + np.arange(len(FRAME)), index=FRAME.index)
+    model = regressor(max_iter=1).fit(FRAME, FRAME_SUMS, sample_weight=weights)
+    for right in (weights, of_steps):
+        wrong = right.loc[INSTANCES[::-1]]
+        message = "0 is 0 in X and 63 in sample_weight. Use sample_weight.loc"
+        with pytest.raises(ValueError, match=message):
+            regressor().fit(FRAME, FRAME_SUMS, sample_weight=wrong)
+        with pytest.raises(ValueError, match=message):
+            model.score(FRAME, FRAME_SUMS, sample_weight=wrong)
+        assert np.isfinite(model.score(FRAME, FRAME_SUMS, sample_weight=right))
+    with pytest.raises(ValueError, match="0 is 0 in X and 63 in y"):
+        model.score(FRAME, FRAME_SUMS.loc[INSTANCES[::-1]])
+
+
+@pytest.mark.parametrize("estimator", [RNNRegressor, RNNClassifier])
+def test_a_score_of_instances_in_another_order_is_refused(estimator):
+    y = pd.Series([s[-1] > 0 for s in SUMS], index=INSTANCES).astype(float)
+    model = estimator(4, max_iter=1, n_iter_no_change=np.inf).fit(FRAME, y)
+    weights = y + 1
+    assert model.score(FRAME, y, weights) == model.score(FRAME, y.array, weights.array)
+    with pytest.raises(ValueError, match="0 is 0 in X and 63 in y"):
+        model.score(FRAME, y[::-1])
+    for call in (model.score, model.fit):
+        with pytest.raises(ValueError, match="0 is 0 in X and 63 in sample_weight"):
+            call(FRAME, y, sample_weight=weights[::-1])
+
+
+def test_times_and_instances_of_y_are_compared():
+    frame = long_frame(RAGGED[:3])
+    y = FRAME_SUMS.loc[:2]
+    model = regressor(max_iter=1).fit(frame, y)
+    shuffled = pd.concat([y.iloc[1:3], y.iloc[:1], y.iloc[3:]])
+    others = y.rename(index={1: 7}, level=0)
+    unknown = y.set_axis(pd.MultiIndex.from_arrays([[0.0] * 14 + [np.nan], range(15)]))
+    for call in (model.fit, model.score):
+        with pytest.raises(ValueError, match="In y: The times of instance 0 do not"):
+            call(frame, shuffled)
+        with pytest.raises(ValueError, match="sample 1 is 1 in X and 7 in y"):
+            call(frame, others)
+        with pytest.raises(ValueError, match="instance label of row 14 is missing"):
+            call(frame, unknown)
+    # where X has no labels there is nothing to compare
+    model = regressor(max_iter=1).fit(RAGGED[:3], others)
+    assert model.score(RAGGED[:3], others) == model.score(RAGGED[:3], SUMS[:3])
+
+
+# Forms of weights ---------------------------------------------------------------------
+
+
+def test_forms_of_weights():
+    def fitted(weights):
+        return regressor(max_iter=2).fit(EQUAL, EQUAL_SUMS, sample_weight=weights)
+
+    of_samples, of_steps = RNG.uniform(1, 2, 40), RNG.uniform(1, 2, (40, 6))
+    ragged = np.empty(40, dtype=object)
+    ragged[:] = list(of_steps)
+    for form, like in [
+        (2.0, np.full(40, 2.0)),
+        (of_samples.astype(object), of_samples),
+        (pd.Series(of_samples), of_samples),
+        (list(of_samples), of_samples),
+        (pd.DataFrame(of_steps), of_steps),
+        (pd.Series(list(of_steps)), of_steps),
+        (ragged, of_steps),
+        (Sequences(of_steps), of_steps),
+        (of_steps.tolist(), of_steps),
+    ]:
+        model, expected = fitted(form), fitted(like)
+        assert_array_equal(model._parameters, expected._parameters)
+        score = model.score(EQUAL, EQUAL_SUMS, sample_weight=form)
+        assert score == expected.score(EQUAL, EQUAL_SUMS, sample_weight=like)
+
+
+# Steps that are skipped ---------------------------------------------------------------
+
+
+def gaps():
+    """Return sequences of which steps are missing, and which are not."""
+    X, kept = [x.copy() for x in RAGGED], []
     for x in X:
         if len(x) > 2:
             x[1, 0] = np.nan
-    model = regressor(missing=missing).fit(X, SUMS)
+        kept.append(~np.isnan(x[:, 0]))
+    return X, kept
+
+
+def kept_of(values, kept):
+    return [v[k] for v, k in zip(values, kept, strict=True)]
+
+
+def test_steps_marked_by_an_indicator_have_predictions_of_their_own():
+    X, _ = gaps()
+    predicted = regressor(missing="indicator").fit(X, SUMS).predict(X)
+    assert [len(p) for p in predicted] == LENGTHS
+    assert all(p[1] != p[0] for p, x in zip(predicted, X, strict=True) if len(x) > 2)
+
+
+def test_skipped_steps_have_the_prediction_of_the_step_before():
+    X, kept = gaps()
+    model = regressor(missing="mask").fit(X, SUMS)
     predicted = model.predict(X)
     assert [len(p) for p in predicted] == LENGTHS
-    if missing == "mask":  # nothing new is known there
-        for p, x in zip(predicted, X, strict=True):
-            assert len(x) <= 2 or p[1] == p[0]
+    for p, x in zip(predicted, X, strict=True):
+        assert len(x) <= 2 or p[1] == p[0]
+    whole = model.predict(kept_of(X, kept))
+    assert_array_equal(np.concatenate(kept_of(predicted, kept)), np.concatenate(whole))
+
+
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_targets_and_weights_of_skipped_steps_do_not_count(make):
+    X, kept = gaps()
+    y, unknown = (SUMS, np.nan) if make is regressor else (SIGNS, "unknown")
+    y = [np.where(k, v, unknown) for k, v in zip(kept, y, strict=True)]
+    weights = [np.where(k, RNG.uniform(1, 2, len(k)), np.nan) for k in kept]
+    whole = tuple(kept_of(values, kept) for values in (X, y, weights))
+    model = make(missing="mask").fit(X, y, sample_weight=weights)
+    expected = make().fit(*whole)
+    assert_array_equal(model._parameters, expected._parameters)
+    assert model.score(X, y) == expected.score(*whole[:2])
+    assert model.score(X, y, weights) == expected.score(*whole)
+    by_sample = 1.0 + np.arange(64)
+    assert model.score(X, y, by_sample) == expected.score(*whole[:2], by_sample)
+    model = make(missing="mask", max_iter=2).fit(X, y, X_val=X, y_val=y)
+    assert model.validation_scores_[-1] == pytest.approx(model.score(X, y))
+
+
+def test_padding_has_no_class():
+    tokens = [RNG.integers(1, 5, n) for n in LENGTHS]
+    tags = [np.where(t > 2, "high", "low") for t in tokens]
+    padded, y = np.zeros((64, 7), int), np.full((64, 7), "pad!")
+    for i, (t, tag) in enumerate(zip(tokens, tags, strict=True)):
+        padded[i, : len(t)], y[i, : len(t)] = t, tag
+    settings = {"embedding_dim": 2, "n_tokens": 5}
+    model = classifier(padding_token=0, **settings).fit(padded, y)
+    assert_array_equal(model.classes_, ["high", "low"])
+    expected = classifier(**settings).fit(tokens, tags)
+    assert_array_equal(model._parameters, expected._parameters)
+    assert model.score(padded, y) == expected.score(tokens, tags)
+    assert model.predict(padded).shape == (64, 7)
+
+
+def test_missing_steps_and_padding_at_once():
+    rows = [[[1, 0.5], [0, 0.1], [2, np.nan], [3, 0.4]], [[0, 0], [4, 0.3], [1, 0.2]]]
+    X = [np.array(row) for row in rows]
+    kept = [np.array([1, 0, 0, 1], bool), np.array([0, 1, 1], bool)]
+    y = [np.where(k, np.arange(len(k)), np.nan) for k in kept]
+    settings = {"embedding_dim": 2, "token_channels": 0, "n_tokens": 5}
+    model = regressor(missing="mask", padding_token=0, **settings).fit(X, y)
+    expected = regressor(**settings).fit(kept_of(X, kept), kept_of(y, kept))
+    assert_array_equal(model._parameters, expected._parameters)
+    (a, b, c, d), (e, f, _) = model.predict(X)
+    assert a == b == c != d and e == f
+    assert model.score(X, y) == expected.score(kept_of(X, kept), kept_of(y, kept))
+
+
+def test_padded_rows_give_an_array_only_where_none_is_shorter():
+    flat = EQUAL.reshape(40, 12).copy()
+    model = regressor(n_channels=2, max_iter=1).fit(flat, EQUAL_SUMS)
+    assert model.predict(flat).shape == (40, 6)
+    flat[3, 8:] = np.nan
+    predicted = model.predict(flat)
+    assert predicted.dtype == object and predicted.shape == (40,)
+    assert [len(p) for p in predicted[2:5]] == [6, 4, 6]

@@ -14,7 +14,6 @@ from skrnn.layers import Embedding
 from skrnn.network import network_of
 from skrnn.prediction import predict_raw
 from skrnn.sequences import PaddedData, backward_to, of_steps
-from skrnn.sequences.steps import OfKept
 
 
 class Reading:
@@ -86,10 +85,8 @@ class Reading:
 
         That is the last four arguments of `passes`, all samples with a weight of 1.
         """
-        estimator, form = self.estimator, self.estimator._inputs
+        estimator = self.estimator
         targets = estimator._checked_targets(self.data, y, reset=False)
-        if self.per_step and form.skips:
-            targets = OfKept(targets, form.present(self.data))
         targets = targets.take(slice(None))
         loss, levels = estimator._loss()
         weights = np.ones((len(targets), 1))

@@ -91,7 +91,7 @@ def check_sequences(estimator, X, *, reset, n_channels=None, allow_nan=False):
     return data
 
 
-def check_target_index(data, y):
+def check_target_index(data, y, name="y", of="X"):
     """Refuse a y whose labels are those of X in another order.
 
     Parameters
@@ -101,6 +101,8 @@ def check_target_index(data, y):
     y : object
         The target. Only a Series or DataFrame has labels to compare; of a
         two-level index the first level.
+    name, of : str, default="y" and "X"
+        Stand for y and X in the error.
 
     Raises
     ------
@@ -130,11 +132,11 @@ is 'b' in X and 'a' in y. Use y.loc[...] to reorder y by the instances of X.
         return
     if set(labels) == set(data.index):
         pairs = enumerate(zip(data.index, labels, strict=True))
-        first = next(i for i, (ours, theirs) in pairs if ours != theirs)
+        sample, ours, theirs = next((i, a, b) for i, (a, b) in pairs if a != b)
         raise ValueError(
-            "The instances of X and y are the same, but in another order: sample "
-            f"{first} is {data.index[first]!r} in X and {labels[first]!r} in y. Use "
-            "y.loc[...] to reorder y by the instances of X."
+            f"The instances of {of} and {name} are the same, but in another order: "
+            f"sample {sample} is {ours!r} in {of} and {theirs!r} in {name}. Use "
+            f"{name}.loc[...] to reorder {name} by the instances of {of}."
         )
 
 

@@ -165,7 +165,7 @@ def _check_increasing(codes, times, index, order):
         codes, ranks = codes[order], ranks[order]
     wrong = (np.diff(codes) == 0) & (np.diff(ranks) <= 0)
     if wrong.any():
-        label = index[codes[wrong.argmax()]]
+        label = index.tolist()[codes[wrong.argmax()]]
         raise ValueError(
             f"The times of instance {label!r} do not increase from row to row. Sort "
             "the frame by instance and time (frame.sort_index(), or with columns "
