@@ -391,7 +391,7 @@ def test_a_hidden_token_is_no_padding(padding):
     falls = []
     for X, options in ((TOKENS, {}), (padded, {"padding_token": padding})):
         model = classifier(X, MOST, embedding_dim=3, **options)
-        falls.append(occlusion(model, X, target=1, window=2))
+        falls.append(occlusion(model, X, target=1))
     for of_sample, of_padded in zip(*falls, strict=True):
         n = len(of_sample)
         assert_array_equal(of_padded[:n], of_sample)
