@@ -108,7 +108,7 @@ def score_torch(task, options, epochs):
     """Return scores and seconds of PyTorch's loop, or why there are none."""
     import torch_loop
 
-    settings = settings_of(task, options)
+    settings = task.estimator().get_params() | settings_of(task, options)
     missing = torch_loop.what_is_missing(settings)
     if task.metric is not ACCURACY or missing:
         return {"skipped": ", ".join(missing) or "not a classification of sequences"}

@@ -124,7 +124,9 @@ QUICK = ["ItalyPowerDemand", "digits", "airline", "noisy sine"]
 def batch_of(n_samples, settings):
     """Return the size of the minibatches."""
     size = settings.get("batch_size", "auto")
-    return min(64 if size == "auto" else size, n_samples)
+    if size == "auto":
+        size = max(8, min(64, n_samples // 8))
+    return min(size, n_samples)
 
 
 def share(k):
@@ -156,9 +158,13 @@ SETTINGS = {
     "128 units": {"hidden_layer_sizes": (128,)},
     "2 layers": {"hidden_layer_sizes": (32, 32)},
     "bidirectional": {"bidirectional": True},
+    "last": {"pooling": "last"},
     "mean": {"pooling": "mean"},
     "max": {"pooling": "max"},
     "attention": {"pooling": "attention"},
+    "last and max": {"pooling": ["last", "max"]},
+    "last and mean": {"pooling": ["last", "mean"]},
+    "mean and max": {"pooling": ["mean", "max"]},
     "layer norm": {"layer_norm": True},
     "initial state": {"learn_initial_state": True},
     # the rate, and how long
@@ -181,6 +187,10 @@ SETTINGS = {
     "batch n/8": {"batch_size": share(8)},
     "batch n/16": {"batch_size": share(16)},
     # regularization
+    "none": {"dropout": 0.0, "input_noise": 0.0, "label_smoothing": 0.0},
+    "no dropout": {"dropout": 0.0},
+    "no noise": {"input_noise": 0.0},
+    "no smoothing": {"label_smoothing": 0.0},
     "dropout 0.1": {"dropout": 0.1},
     "dropout 0.3": {"dropout": 0.3},
     "dropout 0.5": {"dropout": 0.5},

@@ -95,101 +95,136 @@ class Task:
         return make_pipeline(SequenceTokenizer(**self.tokenizer), model)
 
 
-ONE_CYCLE = {"learning_rate": "cosine"}
 POOLINGS = ["last", "mean", "max"]
 
 TASKS = {
     "JapaneseVowels": Task(
         datasets.from_npz("JapaneseVowels.npz"),
         Bars(98.65, 98.2, 99.3, 98.4, 99.3),
-        ONE_CYCLE
-        | {"cell": "lstm", "hidden_layer_sizes": (64,), "bidirectional": True}
-        | {"pooling": "mean", "dropout": 0.3, "input_noise": 0.3}
-        | {"label_smoothing": 0.1, "learning_rate_init": 0.005}
-        | {"batch_size": 32, "max_iter": 60},
+        {"bidirectional": True, "batch_size": 32, "max_iter": 60},
         grid={"pooling": POOLINGS, "input_noise": [0.0, 0.3]},
         quick=True,
     ),
     "BasicMotions": Task(
         datasets.from_npz("BasicMotions.npz"),
         Bars(92.5, 100, 100, 100, 100),
-        ONE_CYCLE
-        | {"cell": "gru", "hidden_layer_sizes": (48,), "bidirectional": True}
-        | {"steps_per_frame": 4, "pooling": "mean", "dropout": 0.2}
-        | {"batch_size": 8, "max_iter": 40},
+        {
+            "hidden_layer_sizes": (48,),
+            "bidirectional": True,
+            "steps_per_frame": 4,
+            "pooling": ("mean", "max"),
+            "learning_rate_init": 0.01,
+            "batch_size": 8,
+            "max_iter": 40,
+        },
         grid={"pooling": POOLINGS, "steps_per_frame": [1, 4]},
         quick=True,
     ),
     "GunPoint": Task(
         datasets.from_npz("GunPoint.npz"),
         Bars(96, 97.8, 100, 98, 99.5),
-        ONE_CYCLE
-        | {"cell": "gru", "bidirectional": True, "differences": True}
-        | {"steps_per_frame": 3, "pooling": "max", "dropout": 0.2}
-        | {"batch_size": 16, "max_iter": 100},
+        {
+            "bidirectional": True,
+            "differences": True,
+            "steps_per_frame": 3,
+            "pooling": ("mean", "max"),
+            "batch_size": 16,
+        },
         grid={"steps_per_frame": [3, 10], "pooling": POOLINGS},
         quick=True,
     ),
     "ItalyPowerDemand": Task(
         datasets.from_npz("ItalyPowerDemand.npz"),
         Bars(96.8, 96.75, 97.0, 96.8, 97.3),
-        ONE_CYCLE
-        | {"cell": "rnn", "bidirectional": True, "input_noise": 0.2}
-        | {"solver": "adamw", "alpha": 0.01, "batch_size": 16, "max_iter": 60},
+        {
+            "cell": "rnn",
+            "hidden_layer_sizes": (32,),
+            "bidirectional": True,
+            "pooling": "last",
+            "input_noise": 0.4,
+            "dropout": 0.0,
+            "learning_rate_init": 0.01,
+            "solver": "adamw",
+            "alpha": 0.01,
+            "batch_size": 16,
+            "max_iter": 60,
+        },
         grid={"cell": ["rnn", "gru"], "input_noise": [0.0, 0.2, 0.4]},
         quick=True,
     ),
     "OSULeaf": Task(
         datasets.from_npz("OSULeaf.npz"),
         Bars(58.7, 78.7, 97.7, 80, 92),
-        ONE_CYCLE
-        | {"cell": "gru", "hidden_layer_sizes": (64,), "bidirectional": True}
-        | {"differences": True, "steps_per_frame": 14, "pooling": "max"}
-        | {"dropout": 0.3, "batch_size": 32, "max_iter": 60},
-        grid={"steps_per_frame": [7, 14], "dropout": [0.2, 0.5]},
+        {
+            "bidirectional": True,
+            "differences": True,
+            "steps_per_frame": 5,
+            "pooling": ("mean", "max"),
+            "dropout": 0.4,
+            "batch_size": 32,
+        },
+        grid={"steps_per_frame": [5, 10], "dropout": [0.2, 0.4]},
         quick=True,
     ),
     "FSDD digit": Task(
         datasets.from_npz("fsdd_mfcc13.npz"),
         Bars(99.3, 99.2, None, 99.2, 99.8),
-        ONE_CYCLE
-        | {"cell": "gru", "hidden_layer_sizes": (64,), "bidirectional": True}
-        | {"pooling": "mean", "dropout": 0.2, "learning_rate_init": 0.004}
-        | {"batch_size": 32, "max_iter": 12},
+        {
+            "bidirectional": True,
+            "pooling": ("mean", "max"),
+            "learning_rate_init": 0.004,
+            "batch_size": 32,
+            "max_iter": 12,
+        },
         grid={"pooling": POOLINGS, "input_noise": [0.0, 0.2]},
     ),
     "FSDD speaker": Task(
         datasets.from_npz("fsdd_mfcc13.npz", "speaker"),
         Bars(99.7, 99.8, None, 99.8, 100),
-        ONE_CYCLE
-        | {"cell": "gru", "hidden_layer_sizes": (64,), "bidirectional": True}
-        | {"pooling": "mean", "dropout": 0.2, "learning_rate_init": 0.004}
-        | {"batch_size": 32, "max_iter": 12},
+        {
+            "bidirectional": True,
+            "pooling": ("mean", "max"),
+            "learning_rate_init": 0.004,
+            "batch_size": 32,
+            "max_iter": 12,
+        },
         grid={"pooling": POOLINGS, "input_noise": [0.0, 0.2]},
     ),
     "MNIST rows": Task(
         datasets.mnist(28),
         Bars(97.45, 98.87, None, 99.0, 99.4),
-        ONE_CYCLE
-        | {"cell": "gru", "hidden_layer_sizes": (128,), "dropout": 0.2}
-        | {"learning_rate_init": 0.003, "batch_size": 128, "max_iter": 8},
+        {
+            "hidden_layer_sizes": (128,),
+            "label_smoothing": 0.0,
+            "learning_rate_init": 0.004,
+            "batch_size": 128,
+            "max_iter": 10,
+        },
         grid={"dropout": [0.0, 0.2], "pooling": POOLINGS},
     ),
     "MNIST pixels": Task(
         datasets.mnist(1),
         Bars(97.45, None, 98.5, 97, 99),
-        ONE_CYCLE
-        | {"cell": "gru", "hidden_layer_sizes": (128,)}
-        | {"learning_rate_init": 0.002, "batch_size": 128, "max_iter": 10},
+        {
+            "hidden_layer_sizes": (128,),
+            "label_smoothing": 0.0,
+            "learning_rate_init": 0.004,
+            "batch_size": 128,
+            "max_iter": 4,
+            "steps_per_frame": 14,
+        },
         grid={"learning_rate_init": [0.001, 0.002]},
     ),
     "names": Task(
         datasets.names,
         Bars(82.8, 81.7, None, 82.5, 85),
-        ONE_CYCLE
-        | {"cell": "lstm", "hidden_layer_sizes": (128, 128), "bidirectional": True}
-        | {"embedding_dim": 64, "dropout": 0.3, "label_smoothing": 0.1}
-        | {"learning_rate_init": 0.003, "max_iter": 12},
+        {
+            "hidden_layer_sizes": (128,),
+            "bidirectional": True,
+            "embedding_dim": 64,
+            "dropout": 0.5,
+            "max_iter": 16,
+        },
         tokenizer={"analyzer": "char", "min_frequency": 2},
         needs={"embedding_dim": 32},
         grid={"dropout": [0.3, 0.5], "pooling": POOLINGS},
@@ -197,10 +232,14 @@ TASKS = {
     "rt-polarity": Task(
         datasets.rt_polarity,
         Bars(76.65, 74.05, None, 75, 78),
-        ONE_CYCLE
-        | {"cell": "lstm", "hidden_layer_sizes": (64,), "bidirectional": True}
-        | {"embedding_dim": 64, "pooling": "mean", "dropout": 0.5}
-        | {"learning_rate_init": 0.01, "max_iter": 4},
+        {
+            "bidirectional": True,
+            "embedding_dim": 64,
+            "dropout": 0.5,
+            "input_dropout": 0.3,
+            "learning_rate_init": 0.01,
+            "max_iter": 4,
+        },
         tokenizer={"analyzer": "word", "min_frequency": 2},
         needs={"embedding_dim": 32},
         grid={"pooling": POOLINGS, "input_dropout": [0.0, 0.5]},
@@ -210,7 +249,7 @@ TASKS = {
     "adding 200": Task(
         datasets.adding_problem(200),
         Bars(simple=1 / 6, reach=0.005, aim=0.001),
-        ONE_CYCLE | {"cell": "gru", "learning_rate_init": 0.01, "max_iter": 20},
+        {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01, "max_iter": 6},
         estimator=RNNRegressor,
         metric=SQUARED_ERROR,
         grid={"cell": ["lstm", "gru"], "learning_rate_init": [0.003, 0.01]},
@@ -218,7 +257,7 @@ TASKS = {
     "adding 750": Task(
         datasets.adding_problem(750),
         Bars(simple=1 / 6, aim=0.005),
-        ONE_CYCLE | {"cell": "gru", "learning_rate_init": 0.01, "max_iter": 20},
+        {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01, "max_iter": 20},
         estimator=RNNRegressor,
         metric=SQUARED_ERROR,
         grid={"cell": ["lstm", "gru"], "learning_rate_init": [0.003, 0.01]},
@@ -226,9 +265,14 @@ TASKS = {
     "copying 100": Task(
         datasets.copying(100),
         Bars(simple=12.5, reach=99, aim=99.9),
-        ONE_CYCLE
-        | {"cell": "gru", "hidden_layer_sizes": (128,)}
-        | {"learning_rate_init": 0.003, "batch_size": 128, "max_iter": 40},
+        {
+            "hidden_layer_sizes": (128,),
+            "input_noise": 0.0,
+            "dropout": 0.0,
+            "label_smoothing": 0.0,
+            "learning_rate_init": 0.003,
+            "max_iter": 15,
+        },
         metric=COPIED,
         needs={"return_sequences": True},
         grid={"cell": ["lstm", "gru"], "learning_rate_init": [0.001, 0.003]},
@@ -236,9 +280,7 @@ TASKS = {
     "Mackey-Glass": Task(
         datasets.mackey_glass,
         Bars(simple=0.0004, published=0.00203, reach=0.00203, aim=0.0004),
-        ONE_CYCLE
-        | {"cell": "gru", "hidden_layer_sizes": (64,)}
-        | {"learning_rate_init": 0.005, "batch_size": 32, "max_iter": 200},
+        {"batch_size": 32, "max_iter": 200},
         estimator=RNNRegressor,
         metric=RMSE,
         grid={"cell": ["lstm", "gru"], "learning_rate_init": [0.003, 0.01]},

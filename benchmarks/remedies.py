@@ -459,6 +459,20 @@ TROUBLES = {
 # Running -----------------------------------------------------------------------------
 
 
+# What a table varies is all that disturbs a network, or helps it: no default does.
+PLAIN = {
+    "cell": "lstm",
+    "hidden_layer_sizes": (32,),
+    "pooling": "last",
+    "dropout": 0.0,
+    "input_noise": 0.0,
+    "batch_size": 64,
+    "learning_rate": "cosine",
+    "learning_rate_init": 0.01,
+    "n_iter_no_change": np.inf,
+}
+
+
 def fitted(trouble, settings, seed, options):
     """Return a fitted network, its test part and its seconds; None if it diverged."""
     n_train = min(trouble.n_train, options.max_train)
@@ -466,9 +480,9 @@ def fitted(trouble, settings, seed, options):
     X, y = make(np.random.default_rng(seed), n_train + trouble.n_test)
     test = X[n_train:], y[n_train:]
     chosen = {
-        "learning_rate": "cosine",
+        **PLAIN,
+        **({"label_smoothing": 0.0} if trouble.network is RNNClassifier else {}),
         "max_iter": min(trouble.epochs, options.max_iter),
-        "n_iter_no_change": np.inf,
         "random_state": seed,
         **trouble.base,
         **{name: value for name, value in settings.items() if name != "make"},

@@ -34,9 +34,14 @@ def what_is_missing(settings):
     """Return the names of the settings that the loop does not follow."""
     missing = [n for n, v in UNSUPPORTED.items() if settings.get(n, v) != v]
     missing += ["cell"] * (settings.get("cell", "lstm") not in CELLS)
-    missing += ["pooling"] * (settings.get("pooling", "last") not in POOLINGS)
+    missing += ["pooling"] * (not POOLINGS.issuperset(poolings(settings)))
     missing += ["solver"] * (settings.get("solver", "adam") not in ("adam", "adamw"))
     return missing
+
+
+def poolings(settings):
+    """Return the names of the poolings, which stand side by side."""
+    return np.atleast_1d(settings.get("pooling", "last")).tolist()
 
 
 def frames(x, settings):
@@ -83,14 +88,14 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(settings.get("dropout", 0.0))
         self.input_dropout = nn.Dropout(settings.get("input_dropout", 0.0))
         self.noise = settings.get("input_noise", 0.0)
-        self.pooling = settings.get("pooling", "last")
-        self.dense = nn.Linear(n_channels, n_classes)
+        self.poolings = poolings(settings)
+        self.dense = nn.Linear(n_channels * len(self.poolings), n_classes)
 
     def forward(self, x, lengths):
         """Return the logits of padded x (n_samples, n_timesteps, n_channels)."""
         if self.embedding is not None:
             x = self.embedding(x[..., 0].long())
-        elif self.training and self.noise:
+        if self.training and self.noise:
             x = x + self.noise * torch.randn_like(x)
         x = self.input_dropout(x)
         is_ragged = bool((lengths != lengths[0]).any())
@@ -101,15 +106,16 @@ class Network(nn.Module):
             if is_ragged:
                 x, _ = pad_packed_sequence(x, batch_first=True)
             x = self.dropout(x)
-        return self.dense(self.pool(x, lengths, state))
+        parts = [self.pool(name, x, lengths, state) for name in self.poolings]
+        return self.dense(torch.cat(parts, dim=1))
 
-    def pool(self, x, lengths, state):
+    def pool(self, pooling, x, lengths, state):
         """Return what the dense layer sees of all steps."""
-        if self.pooling == "last":
+        if pooling == "last":
             state = state[0] if isinstance(state, tuple) else state
             return self.dropout(torch.cat(list(state), dim=1))
         valid = (torch.arange(x.shape[1]) < lengths[:, None])[..., None]
-        if self.pooling == "max":
+        if pooling == "max":
             return x.masked_fill(~valid, -torch.inf).amax(dim=1)
         return (x * valid).sum(dim=1) / lengths[:, None]
 
@@ -163,7 +169,9 @@ class TorchClassifier:
     def _train(self, X, targets):
         settings = self.settings
         batch_size = settings.get("batch_size", "auto")
-        batch_size = min(64 if batch_size == "auto" else batch_size, len(X))
+        if batch_size == "auto":
+            batch_size = max(8, min(64, len(X) // 8))
+        batch_size = min(batch_size, len(X))
         rate = settings.get("learning_rate_init", 0.01)
         alpha = settings.get("alpha", 0.0001)
         if settings.get("solver") == "adamw":

@@ -3,18 +3,25 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from skrnn._choices import architecture_of, frozen_parameters, noise_of, take_over
+from skrnn._choices import (
+    architecture_of,
+    check_same_cell,
+    frozen_parameters,
+    noise_of,
+    take_over,
+)
 from skrnn._constraints import CONSTRAINTS
 from skrnn._deferred import (
     Optimizer,
@@ -49,6 +56,15 @@ def _unchanged_if_refused(estimator):
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
+
+
+def _differences(old, new):
+    """Say in which fields two dataclasses differ."""
+    pairs = [
+        (field.name, getattr(old, field.name), getattr(new, field.name))
+        for field in fields(old)
+    ]
+    return ", ".join(f"{name} was {a!r}, now {b!r}" for name, a, b in pairs if a != b)
 
 
 def _finite_or_none(number):
@@ -100,8 +116,8 @@ class BaseRNN(
         """Whether raw predictions of another model mean what they mean here."""
         return False
 
-    def _scale_targets_like(self, other):
-        """Take over the scale of the targets of such a model."""
+    def _rescale_output(self, other, weights, bias):
+        """Turn the output layer of such a model to the scale of these targets."""
 
     def _standardized(self, targets):
         """Return targets as the network sees them."""
@@ -149,7 +165,7 @@ class BaseRNN(
                     )
             network = network_of(self._architecture)
             frozen = frozen_parameters(network.layout, self.freeze)
-        score = self._validation_score(validation, held_out)
+            score = self._validation_score(validation, held_out)
         self._train(X, y, samples, frozen, score, seed, early_stopping, incremental)
         return self
 
@@ -161,8 +177,8 @@ class BaseRNN(
         new = architecture_of(self, self._inputs, self._n_raw_outputs())
         if self._architecture != new:
             raise ValueError(
-                "The network that was fitted before is another one: it was "
-                f"{self._architecture}, now it would be {new}. Call fit, with "
+                "The network that was fitted before is another one: "
+                f"{_differences(self._architecture, new)}. Call fit, with "
                 "warm_start=False, to begin again."
             )
         objective = self._new_objective()
@@ -203,14 +219,17 @@ class BaseRNN(
 
     def _take_over(self, init, views):
         """Begin with the parameters of a fitted model, and with its scales."""
-        fitted = getattr(init, "estimator", init)  # of a FrozenEstimator
+        fitted = init
+        if isinstance(init, FrozenEstimator):
+            fitted = init.estimator
         if isinstance(fitted, dict):
             take_over(fitted, views, with_output=True)
             return
         if not isinstance(fitted, BaseRNN):
             raise TypeError(
                 "init must be an RNNRegressor or RNNClassifier, one in a "
-                f"FrozenEstimator, or weights_, got {type(fitted).__name__}."
+                f"FrozenEstimator, or weights_, got {type(fitted).__name__}. Of a "
+                "search pass best_estimator_, of an RNNTransformer network_."
             )
         check_is_fitted(
             fitted,
@@ -218,10 +237,11 @@ class BaseRNN(
             "begin anew, those of init too: wrap that in sklearn.frozen."
             "FrozenEstimator.",
         )
+        check_same_cell(fitted, self)
         with_output = self._predicts_like(fitted)
         if take_over(fitted.weights_, views, with_output=with_output):
-            self._scale_targets_like(fitted)
-        if fitted._inputs.is_like(self._inputs):
+            self._rescale_output(fitted, views["output.weights"], views["output.bias"])
+        if fitted._inputs.has_channels_of(self._inputs):
             self._inputs.mean = fitted._inputs.mean.copy()
             self._inputs.scale = fitted._inputs.scale.copy()
 
@@ -267,7 +287,7 @@ class BaseRNN(
                 else self.learning_rate,
                 self.learning_rate_init,
                 self.power_t,
-                self.max_iter * -(-n_rows // batch_size),
+                self.max_iter,
                 self.warmup_fraction,
             ),
             0.0 if self.solver == "adamw" else float(self.alpha),
@@ -346,6 +366,12 @@ class BaseRNN(
         # imported here: a tenth of a second that few need
         from sklearn.metrics import check_scoring
 
+        if self.return_sequences and isinstance(self.scoring, str):
+            raise ValueError(
+                f"scoring={self.scoring!r} does not know of steps: with "
+                "return_sequences=True pass skrnn.metrics.make_step_scorer("
+                f"{self.scoring!r})."
+            )
         scorer = check_scoring(self, scoring=self.scoring)
         rows, weights = held_out.rows, held_out.score_weights[held_out.rows]
         keywords = {}
@@ -357,7 +383,12 @@ class BaseRNN(
         if held_out.score_factors is not None:
             keywords["sample_weight"] = rows_of(validation.sample_weight, rows)
         X, y = (rows_of(part, rows) for part in (validation.X, validation.y))
-        return lambda: float(scorer(self, X, y, **keywords))
+
+        def score():
+            return float(scorer(self, X, y, **keywords))
+
+        score()  # what it cannot do shows before anything is trained
+        return score
 
     def _score_on(self, samples):
         """Return the validation score of the parameters as they are."""

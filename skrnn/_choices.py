@@ -31,7 +31,8 @@ def check_pooling(estimator):
             f"pooling must be one of {sorted(POOLINGS)} or several different ones, got "
             f"{estimator.pooling!r}."
         )
-    return names if len(names) > 1 else names[0]
+    # in one order, so that the network is the same in whichever they come
+    return tuple(sorted(names)) if len(names) > 1 else names[0]
 
 
 def architecture_of(estimator, inputs, n_outputs):
@@ -90,7 +91,10 @@ def _check_pieces(estimator):
     elif estimator.learn_initial_state:
         whole = "learn_initial_state=True"
     if whole:
-        raise ValueError(f"bptt_steps cuts sequences, but {whole} needs whole ones.")
+        raise ValueError(
+            f"bptt_steps cuts sequences, but {whole} needs whole ones. What does not "
+            'is pooling="last", or return_sequences=True.'
+        )
 
 
 def noise_of(estimator):
@@ -101,6 +105,21 @@ def noise_of(estimator):
         dropout=float(estimator.dropout),
         recurrent_dropout=float(estimator.recurrent_dropout),
     )
+
+
+def check_same_cell(fitted, estimator):
+    """Raise if the weights of a fitted model would mean something else here."""
+    theirs = fitted._architecture
+    names = ["cell", "bidirectional", "layer_norm"]
+    if theirs.cell == "rnn":
+        names.append("activation")
+    for name in names:
+        old, new = getattr(theirs, name), getattr(estimator, name)
+        if old != new:
+            raise ValueError(
+                f"init was fitted with {name}={old!r}, but here {name}={new!r}: its "
+                "weights would mean something else."
+            )
 
 
 def take_over(weights, views, *, with_output):

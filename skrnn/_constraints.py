@@ -35,7 +35,7 @@ CONSTRAINTS: dict = {
     "n_tokens": [None, Interval(Integral, 1, None, closed="left")],
     "padding_token": [None, Integral],
     "unknown_tokens": [StrOptions({"error", "ignore"})],
-    "init": [None, dict, HasMethods(["fit", "predict"])],
+    "init": [None, dict, HasMethods("fit")],
     "freeze": ["array-like", str],
     "bptt_steps": [None, Interval(Integral, 1, None, closed="left")],
     "scoring": [None, str, callable],

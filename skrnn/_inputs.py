@@ -92,6 +92,16 @@ class InputForm:
             del mine[learned], theirs[learned]
         return mine == theirs
 
+    def has_channels_of(self, other):
+        """Whether channel by channel the same numbers are read as by another form."""
+
+        def of(form):
+            tokens = [place for place, _ in form.n_tokens]
+            flags = form.missing == "indicator", form.differences
+            return form.n_channels, form.steps_per_frame, *flags, tokens
+
+        return of(self) == of(other)
+
     def present(self, data):
         """Return the data set without the steps that are skipped."""
         if self.missing == "mask":

@@ -63,7 +63,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         probabilities, as older recipes have it.
     label_smoothing : float, default=0.1
         Share of each target of "log_loss" that is given to all classes alike [18]_, in
-        [0, 1).
+        [0, 1). Other losses do not have it. See the notes.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes; "balanced" makes them inverse to their frequencies.
         They multiply `sample_weight`.
@@ -103,8 +103,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         Share of the recurrent connections that is dropped, the same ones at all steps
         of a sequence [13]_, in [0, 1). ``cell="mingru"`` has none.
     input_noise : float, default=0.3
-        Standard deviation of the normal noise that is added to the inputs in training,
-        in units of the standardized channels [14]_.
+        Standard deviation of the normal noise that is added in training to what the
+        first layer reads [14]_: to channels, in units of their standard deviation if
+        `standardize`, and to the vectors of tokens, which begin with a length of about
+        one.
     adversarial_eps : float, default=0.0
         How far standardized inputs are moved, each in the direction that raises the
         loss; half of the loss is that of the moved inputs [15]_. Takes twice the time.
@@ -134,17 +136,19 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         What is done with tokens beyond the vocabulary. Zeros stand for ignored ones.
     init : fitted estimator, dict of str to ndarray or None, default=None
         A model, or its `weights_`, to begin with: parameters of the same names are
-        taken over, those of the output only if it is a classifier of the same classes;
-        from a model also how its channels were standardized. In a search, which clones
-        what it is given, wrap a model in :class:`~sklearn.frozen.FrozenEstimator`.
+        taken over, those of the output only if it is a classifier of the same classes
+        (of a dict, if the shapes are the same); from a model also how its channels were
+        standardized, whatever `standardize` says. In a search, which clones what it is
+        given, wrap a model in :class:`~sklearn.frozen.FrozenEstimator`.
     freeze : str or sequence of str, default=()
         Parameters that stay as they are, by their names in `weights_` or by what stands
         before a dot in them: "embedding", "layers.0", "layers.1.bias", "output".
     bptt_steps : int or None, default=None
         Steps that the gradient goes back through time at most [17]_. Long sequences are
         then gone through in pieces of so many steps with an update after each, the
-        states carried on; a minibatch has 32 sequences at most in float32, 16 in
-        float64 (with AVX-512, otherwise fewer). None means all steps.
+        states carried on, on one thread; a minibatch has 32 sequences at most in
+        float32, 16 in float64 (with AVX-512, otherwise fewer). Needs ``pooling="last"``
+        or `return_sequences`. None means all steps.
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         The optimizer: Adam [5]_, Adam with decoupled weight decay [6]_, RMSprop, or
         gradient descent with momentum.
@@ -179,6 +183,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     tol : float, default=1e-4
         Training ends when the loss, or with `early_stopping` the validation score, has
         not become better by at least `tol` for more than `n_iter_no_change` epochs.
+        With "cosine" only `early_stopping` ends it before `max_iter`.
     verbose : bool, default=False
         Whether to print the loss of each epoch.
     warm_start : bool, default=False
@@ -191,8 +196,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         Whether to hold out a part of the training data, to stop when its score no
         longer improves, and to end with the best weights, stopped or not.
     scoring : str, callable or None, default=None
-        How `early_stopping` scores the validation set: as
-        :func:`sklearn.metrics.check_scoring` takes it; None means `score`.
+        How the validation set, where there is one, is scored: as
+        :func:`sklearn.metrics.check_scoring` takes it, with `return_sequences` a
+        scorer of :func:`skrnn.metrics.make_step_scorer`; None means `score`.
     validation_fraction : float, default=0.1
         The part that is held out, with the shares of the
         classes kept where possible, in (0, 1).
@@ -261,6 +267,11 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     -----
     A `sample_weight` of 2 is exactly, to the last bit, the same as having the sample
     twice: before training, identical samples are merged and ordered by their content.
+
+    With `label_smoothing`, probabilities are drawn towards equal ones, by a tenth of
+    the way by default. Where they themselves are needed, not the classes alone, see
+    whether 0 is better, or calibrate:
+    :class:`~sklearn.calibration.CalibratedClassifierCV`.
 
     References
     ----------

@@ -16,8 +16,8 @@ class Schedule:
         ``learning_rate_init``.
     power_t : float
         Exponent of "invscaling".
-    n_updates : int
-        Updates in the whole of training, for "cosine".
+    n_epochs : int
+        Of the whole of training, for "cosine". `begin` says how many updates each has.
     warmup_fraction : float
         Share of them that "cosine" spends rising.
     """
@@ -26,16 +26,22 @@ class Schedule:
     FACTOR = 5.0
     SMALLEST = 1e-6
 
-    def __init__(self, name, initial, power_t, n_updates, warmup_fraction):
+    def __init__(self, name, initial, power_t, n_epochs, warmup_fraction):
         self.name = name
         self.initial = initial
         self.power_t = power_t
-        self.n_updates = n_updates
-        self.n_warmup = warmup_fraction * n_updates
+        self.n_epochs = n_epochs
+        self.warmup_fraction = warmup_fraction
         self.reduced = initial
+        self.begin(1)
+
+    def begin(self, n_batches):
+        """Plan training with so many minibatches in each epoch."""
+        self.n_updates = self.n_epochs * n_batches
+        self.n_warmup = self.warmup_fraction * self.n_updates
 
     def rate(self, update, n_samples_seen):
-        """Return the rate of an update counted from 0, after so many samples."""
+        """Return the rate of a minibatch counted from 0, after so many samples."""
         if self.name == "cosine":
             if update < self.n_warmup:
                 return self.initial * (update + 1) / (self.n_warmup + 1)

@@ -125,8 +125,10 @@ class Trainer:
         lengths = training_set.data.lengths[training_set.rows]
         self._longest = int(lengths.max())
         self._lanes = self._choose_lanes(lengths)
+        self._n_batches_seen = 0
+        schedule.begin(-(-len(training_set.rows) // self.batch_size))
         self._packed = PackedParameters(network, parameters, self._lanes, training=True)
-        n_shards = -(-batch_size // self._lanes.n_samples)
+        n_shards = -(-self.batch_size // self._lanes.n_samples)
         n_slots = min(n_shards, MAX_SLOTS)
         self._slots = aligned_zeros((n_slots, parameters.size), dtype)
         # what the recorded update reads and writes beside the slots
@@ -201,10 +203,11 @@ class Trainer:
         steps, weight_sums = batches.sums(lengths), batches.sums(weights)
         sizes = np.diff(batches.shards[batches.batches])
         seen = n_samples_seen + np.cumsum(sizes) - sizes
-        n_updates = self._updates_before(n_samples_seen, len(sizes))
         rates = [
-            self.schedule.rate(n_updates + b, n) for b, n in enumerate(seen.tolist())
+            self.schedule.rate(self._n_batches_seen + b, n)
+            for b, n in enumerate(seen.tolist())
         ]
+        self._n_batches_seen += len(rates)
         step_bytes = self.parameters.itemsize * training_set.data.n_channels
         step_flops = 3 * self.network.flops(1)
         max_steps = min(CHUNK_BYTES // step_bytes, CHUNK_FLOPS // step_flops)
@@ -220,10 +223,6 @@ class Trainer:
             if not np.isfinite(array).all():
                 raise Divergence
         return float(losses @ weight_sums / weight_sums.sum())
-
-    def _updates_before(self, n_samples_seen, n_batches):
-        """Return how many minibatches came before this epoch."""
-        return self.optimizer.n_updates
 
     def _train_on(self, threads, batches, rates, weight_sums, losses):
         """Update the parameters by each minibatch at its rate; fill in their losses."""

@@ -18,7 +18,8 @@ from skrnn.training import Trainer
 class TruncatedTrainer(Trainer):
     """A `Trainer` whose gradients go back a number of steps at most.
 
-    A minibatch is a single shard, whose states stay where they are.
+    A minibatch is a single shard, whose states stay where they are. The learning rate
+    follows the minibatches, however many pieces they have.
 
     Parameters
     ----------
@@ -55,10 +56,6 @@ class TruncatedTrainer(Trainer):
             return workspace
 
         return Threads(1, make_workspace)
-
-    def _updates_before(self, n_samples_seen, n_batches):
-        # the rate follows the minibatches, however many pieces they have
-        return n_samples_seen // len(self.training_set.rows) * n_batches
 
     def _on_one_thread(self, threads, samples, batches, rates, weight_sums, losses):
         workspace = threads.workspace

@@ -314,3 +314,20 @@ def test_a_scorer_that_is_none_is_refused():
         RNNRegressor(scoring="fast", early_stopping=True, **BRIEF).fit(X, Y)
     with pytest.raises(ValueError, match="scoring"):
         RNNRegressor(scoring=r2_score, early_stopping=True, **BRIEF).fit(X, Y)
+
+
+def test_a_scorer_that_fails_leaves_the_model_as_it_was():
+    model = RNNRegressor(**BRIEF).fit(X, Y)
+    before = model.predict(X)
+    for scoring in ("nonsense", "roc_auc", lambda model, X: 0.0):
+        model.set_params(scoring=scoring, early_stopping=True)
+        with pytest.raises((ValueError, TypeError, AttributeError)):
+            model.fit(X, Y)
+        np.testing.assert_array_equal(model.predict(X), before)
+        assert model.n_iter_ == BRIEF["max_iter"]
+
+
+def test_names_of_scorers_know_nothing_of_steps():
+    model = RNNRegressor(**BRIEF, return_sequences=True, scoring="r2")
+    with pytest.raises(ValueError, match=r"make_step_scorer\('r2'\)"):
+        model.set_params(early_stopping=True).fit(X, X[:, :, 0])

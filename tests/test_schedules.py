@@ -12,6 +12,13 @@ def make(name, initial=0.1, power_t=0.5, n_updates=20, warmup_fraction=0.2):
     return Schedule(name, initial, power_t, n_updates, warmup_fraction)
 
 
+def test_minibatches_are_shared_out_over_the_epochs():
+    schedule = make("cosine", n_updates=3)
+    schedule.begin(4)
+    rates = [schedule.rate(u, 0) for u in range(12)]
+    assert_allclose(rates, [make("cosine", n_updates=12).rate(u, 0) for u in range(12)])
+
+
 def test_constant():
     schedule = make("constant")
     assert [schedule.rate(u, 5 * u) for u in range(3)] == [0.1, 0.1, 0.1]

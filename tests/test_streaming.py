@@ -160,7 +160,7 @@ def test_steps_between_epochs_see_the_parameters_of_then():
 
     settings = {"early_stopping": True, "scoring": scorer, "max_iter": 4}
     model = regressor(**settings).fit(X, SUMS)
-    assert len(steps) == 4 and all(steps)
+    assert len(steps) == 5 and all(steps)  # once before the first epoch
     assert_array_equal(stepped(model, X)[-1], model.predict(X))
 
 

@@ -1,6 +1,7 @@
 """Gradients that go back some steps: against pieces that are learned by hand."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from skrnn.losses import squared_error
 from skrnn.network import Network
 from skrnn.optimizers import Optimizer
 from skrnn.schedules import Schedule
+from skrnn.simd import lane_count
 from skrnn.training import Trainer
 from skrnn.truncated import TruncatedTrainer
 from tests.oracles.harness import (
@@ -325,3 +327,24 @@ def test_what_needs_whole_sequences_is_refused(options):
     name = next(iter(options))
     with pytest.raises(ValueError, match=f"bptt_steps cuts sequences, but {name}="):
         RNNRegressor(bptt_steps=5, **options).fit(np.ones((3, 9, 1)), np.arange(3.0))
+
+
+def test_the_rate_falls_to_zero_with_the_last_minibatch_and_again_after_that():
+    """Though a minibatch has several pieces, and fewer samples than were asked for."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 9, 1))
+    settings = {"hidden_layer_sizes": (2,), "bptt_steps": 3, "max_iter": 4}
+    settings |= {"batch_size": 100, "warm_start": True, "random_state": 0}
+    model = RNNRegressor(**settings, return_sequences=True)
+    for _ in range(2):
+        rates = []
+
+        def spy(self, update, seen, rates=rates, rate=Schedule.rate):
+            rates.append(rate(self, update, seen))
+            return rates[-1]
+
+        with patch.object(Schedule, "rate", spy):
+            model.fit(X, X[:, :, 0])
+        assert len(rates) == 4 * -(-200 // (2 * lane_count(np.float64)))
+        assert max(rates) > 0.9 * model.learning_rate_init
+        assert 0 < rates[-1] < 0.2 * model.learning_rate_init
