@@ -51,9 +51,11 @@ class InputForm:
     def of(cls, estimator, data, fitted=None):
         """Return the form of a data set that the hyperparameters ask for.
 
-        With the vocabularies of a form that was `fitted`, if any.
+        With the vocabularies of a form that was `fitted`, if any, unless the
+        hyperparameters name their size.
         """
         places = token_places(estimator, data)
+        _refuse_together(estimator, data, places)
         n_channels = data.n_channels * (1 + (estimator.missing == "indicator"))
         n_channels *= 1 + bool(estimator.differences)
         n_channels *= estimator.steps_per_frame
@@ -67,14 +69,9 @@ class InputForm:
             n_channels=n_channels,
         )
         if places:
-            if fitted is not None and places == [place for place, _ in fitted.n_tokens]:
-                form.n_tokens = fitted.n_tokens
-            else:
-                form.n_tokens = _vocabularies(estimator, data, places)
+            known = None if fitted is None else fitted.n_tokens
+            form.n_tokens = _vocabularies(estimator, data, places, known)
             form.embedding_dim = _embedding_dim(estimator)
-            _refuse_with_tokens(estimator)
-        elif estimator.padding_token is not None:
-            raise ValueError("padding_token needs tokens: set embedding_dim.")
         if estimator.return_sequences and form.steps_per_frame > 1:
             raise ValueError(
                 "With return_sequences=True each step has a target, so steps_per_frame "
@@ -110,20 +107,30 @@ class InputForm:
         if self.missing == "mask":
             data = SkipMissing(data)
         if self.padding_token is not None:
-            places = [place for place, _ in self.n_tokens]
-            data = SkipPadding(data, places, self.padding_token)
+            data = SkipPadding(data, self._token_places, self.padding_token)
         return data
 
-    def _steps(self, data):
-        """Return the data set before values take the place of missing ones."""
-        data = self.present(data)
+    @property
+    def _token_places(self):
+        return [place for place, _ in self.n_tokens]
+
+    @property
+    def _fill_values(self):
+        """What takes the place of NaN: the mean, and no token, which has zeros."""
+        values = self.mean.copy()
+        values[self._token_places] = NO_TOKEN
+        return values
+
+    def _with_derived(self, data):
+        """Add the channels that are computed from others; what is missing stays."""
         if self.missing == "indicator":
             data = Indicator(data)
         return Differences(data) if self.differences else data
 
     def learn_scales(self, data, weights, rows):
         """Standardize by the steps of these rows, all steps of a frame alike."""
-        mean, scale = channel_statistics(self._steps(data), weights, rows)
+        steps = self._with_derived(self.present(data))
+        mean, scale = channel_statistics(steps, weights, rows)
         # what is this small has no reciprocal: as good as constant
         scale[scale < np.finfo(data.dtype).tiny] = 1.0
         for place, _ in self.n_tokens:
@@ -133,9 +140,9 @@ class InputForm:
 
     def prepare(self, data):
         """Return the data set that the network reads."""
-        data = self._steps(data)
+        data = self._with_derived(self.present(data))
         if self.missing == "indicator":
-            data = Filled(data, self.mean[: data.n_channels])
+            data = Filled(data, self._fill_values[: data.n_channels])
         return Frames(data, self.steps_per_frame) if self.steps_per_frame > 1 else data
 
     def spread(self, data, values):
@@ -166,11 +173,11 @@ class InputForm:
 
     @property
     def is_plain(self):
-        """Whether the network reads X as it is."""
+        """Whether the network reads X as it is, any finite numbers."""
         read_otherwise = self.differences or self.missing == "indicator"
-        return not (read_otherwise or self.steps_per_frame > 1)
+        return not (read_otherwise or self.steps_per_frame > 1 or self.n_tokens)
 
-    def next_step(self, x, memory):
+    def next_step(self, x, memory, unknown_tokens):
         """Return the next step of some streams as the network reads it.
 
         Parameters
@@ -178,11 +185,17 @@ class InputForm:
         x : array-like of shape (n_streams, n_channels), or with frames of shape \
                 (n_streams, steps_per_frame, n_channels)
         memory : ndarray of shape (n_streams, n_remembered)
+        unknown_tokens : {"error", "ignore"}
 
         Returns
         -------
         x : ndarray of shape (n_streams, n_channels of the network)
         memory : ndarray of shape (n_streams, n_remembered)
+
+        Raises
+        ------
+        ValueError
+            If x has another shape, or a step that cannot be read or is skipped.
         """
         n, dtype = len(memory), memory.dtype
         x = np.asarray(x, dtype)
@@ -192,21 +205,54 @@ class InputForm:
                 f"x has shape {x.shape}, expected {(n, *frame, self._n_read)}: the "
                 "next step of each of the streams whose states were passed."
             )
+        self._check_step(x, unknown_tokens)
         steps = x.reshape(n, -1, self._n_read)
         if self.differences:
             known = memory[:, -1:] > 0
             before = np.where(known, memory[:, :-1], steps[:, 0])
             memory = np.hstack([steps[:, -1], np.ones((n, 1), dtype)])
             steps = np.hstack([before[:, np.newaxis], steps])
-        data = self._steps(PaddedData(steps))
+        data = self._with_derived(PaddedData(steps))
         values = data.take(slice(None)).reshape(n, -1, data.n_channels)
         values = values[:, -self.steps_per_frame :].reshape(n, -1)
         if self.missing == "indicator":
-            values = np.where(np.isnan(values), self.mean.astype(dtype), values)
+            fill_values = self._fill_values.astype(dtype)
+            values = np.where(np.isnan(values), fill_values, values)
         return values, memory
+
+    def _check_step(self, x, unknown_tokens):
+        """Raise if a stream has no such next step: not finite, skipped or no token."""
+        bad = np.isinf(x) if self.missing == "indicator" else ~np.isfinite(x)
+        if bad.any():
+            place = tuple(np.argwhere(bad)[0])
+            of_frame = f"step {place[1]} of the frame, " if x.ndim > 2 else ""
+            raise ValueError(
+                f"x has {x[place]} in stream {place[0]}, {of_frame}channel "
+                f"{place[-1]}. Leave such streams out, step(x[rows], state[rows]), or "
+                "impute what is missing."
+            )
+        if not self.n_tokens:
+            return
+        tokens = x[:, self._token_places]
+        if self.padding_token is not None:
+            is_padding = (tokens == self.padding_token).all(axis=1)
+            if is_padding.any():
+                raise ValueError(
+                    f"x has padding_token={self.padding_token}, which is no step, in "
+                    f"stream {is_padding.argmax()}. Leave such streams out: "
+                    "step(x[rows], state[rows])."
+                )
+        sizes = np.array([size for _, size in self.n_tokens])
+        wrong = _wrong_tokens(tokens, sizes, unknown_tokens)
+        if wrong.any():
+            stream, i = np.argwhere(wrong)[0]
+            where = f"stream {stream}, channel {self._token_places[i]}"
+            _refuse_token(tokens[stream, i], sizes[i], where)
 
 
 # --- tokens ---------------------------------------------------------------------------
+
+NO_TOKEN = -1  # in no vocabulary: zeros stand for it
 
 
 def token_places(estimator, data):
@@ -229,7 +275,11 @@ def token_places(estimator, data):
             raise ValueError(
                 f"token_channels has {place}, but X has {data.n_channels} channels."
             )
+        if place in places:
+            raise ValueError(f"token_channels has channel {place} twice.")
         places.append(place)
+    if not places:
+        raise ValueError("token_channels is empty: leave it at None for all channels.")
     return places
 
 
@@ -258,8 +308,12 @@ def given_embeddings(estimator):
     return table
 
 
-def _vocabularies(estimator, data, places):
-    """Return the place and the number of tokens of each channel of tokens."""
+def _vocabularies(estimator, data, places, known):
+    """Return the place and the number of tokens of each channel of tokens.
+
+    Where nothing says how many there are, they are those `known` from before, if these
+    are the places, or else those of the data.
+    """
     size = estimator.n_tokens
     if estimator.embeddings is not None:
         size = len(given_embeddings(estimator))
@@ -267,6 +321,8 @@ def _vocabularies(estimator, data, places):
             raise ValueError(
                 f"embeddings has {size} rows, but n_tokens={estimator.n_tokens}."
             )
+    if size is None and known is not None and places == [place for place, _ in known]:
+        return known
     if size is None:
         largest = np.zeros(len(places))
         for block in data.blocks():
@@ -279,7 +335,24 @@ def _vocabularies(estimator, data, places):
     return tuple((place, int(size)) for place in places)
 
 
-def _refuse_with_tokens(estimator):
+def _refuse_together(estimator, data, places):
+    """Raise at what needs tokens where there are none, and at what cannot have them."""
+    if not places:
+        of_tokens = {
+            name: getattr(estimator, name)
+            for name in ("token_channels", "n_tokens", "padding_token")
+        }
+        set_ones = [name for name, value in of_tokens.items() if value is not None]
+        if estimator.unknown_tokens != "error":
+            set_ones.append("unknown_tokens")
+        if set_ones:
+            raise ValueError(f"{set_ones[0]} needs tokens: set embedding_dim.")
+        return
+    if estimator.adversarial_eps and len(places) == data.n_channels:
+        raise ValueError(
+            "adversarial_eps moves numbers, but all channels hold tokens: leave it at "
+            "0."
+        )
     if estimator.steps_per_frame > 1 or estimator.differences:
         raise ValueError(
             "steps_per_frame and differences are for channels of numbers; with "
@@ -288,28 +361,47 @@ def _refuse_with_tokens(estimator):
 
 
 def check_tokens(data, n_tokens, unknown_tokens):
-    """Raise at the first token that is no whole number, or beyond the vocabulary."""
+    """Raise at the first token that is no whole number, or beyond the vocabulary.
+
+    Parameters
+    ----------
+    data : PaddedData, Sequences or SkipMissing
+        If steps are left out, the error names the place in what they are left out of.
+    n_tokens : tuple of (int, int)
+        As in `InputForm`.
+    unknown_tokens : {"error", "ignore"}
+    """
     places = [place for place, _ in n_tokens]
     sizes = np.array([size for _, size in n_tokens])
     for block in data.blocks():
         tokens = data.take(block)[:, places]
-        tokens = np.where(np.isnan(tokens), 0, tokens)  # skipped, or refused before
-        whole = tokens == np.floor(tokens)
-        known = (tokens >= 0) & (tokens < sizes)
-        good = whole & known if unknown_tokens == "error" else whole
-        if good.all():
+        wrong = _wrong_tokens(tokens, sizes, unknown_tokens)
+        if not wrong.any():
             continue
-        step, channel = np.argwhere(~good)[0]
-        token = tokens[step, channel]
+        at, i = np.argwhere(wrong)[0]
         ends = np.cumsum(data.lengths[block])
-        row = int(np.searchsorted(ends, step, side="right"))
+        row = int(np.searchsorted(ends, at, side="right"))
         sample = block.start + row
-        step -= ends[row] - data.lengths[sample]
-        where = f"sample {sample}, step {step}, channel {places[channel]}"
-        if not whole[~good][0]:
-            raise ValueError(f"Tokens must be whole numbers, got {token}: {where}.")
-        raise ValueError(
-            f"Token {token:.0f} is not in the vocabulary of n_tokens="
-            f"{sizes[channel]}, 0 to {sizes[channel] - 1}: {where}. Set n_tokens, or "
-            'unknown_tokens="ignore".'
-        )
+        step = int(at - ends[row] + data.lengths[sample])
+        if isinstance(data, SkipMissing):
+            step = data.source_step(sample, step)
+        where = f"sample {sample}, step {step}, channel {places[i]}"
+        _refuse_token(tokens[at, i], sizes[i], where)
+
+
+def _wrong_tokens(tokens, sizes, unknown_tokens):
+    """Tell which are no whole numbers or, unless ignored, not in the vocabulary."""
+    missing = np.isnan(tokens)  # NO_TOKEN takes its place, or it was refused before
+    right = tokens == np.floor(tokens)
+    if unknown_tokens == "error":
+        right &= (tokens >= 0) & (tokens < sizes)
+    return ~(right | missing)
+
+
+def _refuse_token(token, size, where):
+    if token != np.floor(token):
+        raise ValueError(f"Tokens must be whole numbers, got {token}: {where}.")
+    raise ValueError(
+        f"Token {token:.0f} is not in the vocabulary of n_tokens={size}, 0 to "
+        f'{size - 1}: {where}. Set n_tokens, or unknown_tokens="ignore".'
+    )

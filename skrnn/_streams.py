@@ -15,6 +15,7 @@ class StreamingMixin:
 
     # of BaseRNN
     _inputs: Any
+    unknown_tokens: str
     _response: Callable
 
     def initial_state(self, n_samples: int = 1) -> np.ndarray:
@@ -44,7 +45,9 @@ class StreamingMixin:
         """Take streams a step further: predict from all steps so far.
 
         The same as predicting the whole sequences so far, but for rounding, without
-        going through them again.
+        going through them again. A step that is skipped, with ``missing="mask"`` or as
+        `padding_token`, changes neither the state nor the prediction: leave its stream
+        out of the call, as in ``model.step(x[rows], state[rows])``.
 
         Parameters
         ----------
@@ -67,8 +70,10 @@ class StreamingMixin:
         Raises
         ------
         ValueError
-            If x or the state has another shape, or x a value that is not finite; or if
-            predictions need later steps (`bidirectional`).
+            If x or the state has another shape; if x has a value that is not finite,
+            except for NaN with ``missing="indicator"``, a step that is skipped, or a
+            token beyond the vocabulary; or if predictions need later steps
+            (`bidirectional`).
 
         Examples
         --------
@@ -86,7 +91,8 @@ class StreamingMixin:
         n = len(state)
         stream, inputs, memory = self._stream(n), self._inputs, None
         if not inputs.is_plain:
-            x, memory = inputs.next_step(x, state[:, stream.n_states :])
+            memory = state[:, stream.n_states :]
+            x, memory = inputs.next_step(x, memory, self.unknown_tokens)
             state = state[:, : stream.n_states]
         raw, following = stream.advance(x, state)
         keep_stream(stream, n)

@@ -12,7 +12,7 @@ from skrnn.layers import Buffers, Layer, Shard
 from skrnn.parameters import ParameterLayout, aligned_zeros
 from skrnn.recording import Recording, run
 from skrnn.simd import by_row
-from skrnn.stack import build_layers
+from skrnn.stack import build_layers, noise_in
 
 
 class Network:
@@ -42,6 +42,7 @@ class Network:
 
     def __init__(self, architecture, noise=NO_NOISE):
         self.n_inputs = architecture.n_inputs
+        noise = noise_in(architecture, noise)
         self.layers = build_layers(architecture, noise)
         layers = self.layers.values()
         *_, top = layers

@@ -1,5 +1,7 @@
 """From an architecture to the layers of a network, in their order."""
 
+from dataclasses import replace
+
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
 from skrnn.layers import (
@@ -35,6 +37,14 @@ class _Stack:
         if strength:
             stream = len(self.layers)  # the noise of no two layers is the same
             self.add(name, kind(self.size, strength, stream))
+
+
+def noise_in(architecture, noise):
+    """Return what of the noise there is a place for in an architecture."""
+    first, last = CELLS[architecture.cell].recurrent_blocks
+    if first == last:  # no recurrent connections to drop
+        return replace(noise, recurrent_dropout=0.0)
+    return noise
 
 
 def build_layers(architecture, noise):

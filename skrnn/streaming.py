@@ -106,7 +106,8 @@ class Stream:
             stream, channel = np.argwhere(~np.isfinite(x))[0]
             raise ValueError(
                 f"x has {x[stream, channel]} in stream {stream}, channel {channel}. "
-                "Leave the step out, or impute what is missing."
+                "Leave such streams out, step(x[rows], state[rows]), or impute what is "
+                "missing."
             )
         return raw, following
 

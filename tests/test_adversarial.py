@@ -82,13 +82,13 @@ def test_a_trained_model_bears_attacks_better():
 
 
 def test_tokens_are_not_moved():
+    """Nor what stands for them; numbers beside them are."""
     rng = np.random.default_rng(0)
-    tokens = [rng.integers(0, 5, size=6) for _ in range(40)]
-    y = [t[0] > 2 for t in tokens]
-    settings = {"hidden_layer_sizes": (4,), "embedding_dim": 3, "max_iter": 3}
-    plain, moved = (
-        RNNClassifier(**settings, random_state=0, adversarial_eps=eps).fit(tokens, y)
-        for eps in (0.0, 0.5)
-    )
-    expected = plain.predict_proba(tokens)
-    assert_allclose(moved.predict_proba(tokens), expected, rtol=1e-12)
+    network = make_network("gru", n_tokens=((1, 4),), embedding_dim=3)
+    sequence = np.column_stack([rng.normal(size=6), rng.integers(0, 4, 6)])
+    parameters = make_parameters(network, rng)
+    task = (network, parameters, 6, 1, squared_error)
+    both = TrainingRun(*task, adversarial_eps=EPS)
+    both([sequence], np.ones((1, 1)))
+    moved = both.workspace.x[:6, :2, 0, 0] - sequence
+    assert_allclose(np.abs(moved), np.tile([EPS, 0.0], (6, 1)), atol=1e-15)

@@ -382,6 +382,22 @@ def test_tokens_beside_numbers_and_padding():
         assert_array_equal(of_sample[:, 1], 0)
 
 
+@pytest.mark.parametrize("padding", [0, -1])
+def test_a_hidden_token_is_no_padding(padding):
+    length = max(len(t) for t in TOKENS)
+    padded = np.full((30, length), padding)
+    for row, t in zip(padded, TOKENS, strict=True):
+        row[: len(t)] = t
+    falls = []
+    for X, options in ((TOKENS, {}), (padded, {"padding_token": padding})):
+        model = classifier(X, MOST, embedding_dim=3, **options)
+        falls.append(occlusion(model, X, target=1))
+    for of_sample, of_padded in zip(*falls, strict=True):
+        n = len(of_sample)
+        assert_array_equal(of_padded[:n], of_sample)
+        assert_array_equal(of_padded[n:], 0)
+
+
 # --- occlusion ------------------------------------------------------------------------
 
 

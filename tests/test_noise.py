@@ -76,6 +76,30 @@ def test_there_are_layers_for_the_noise_that_there_is():
     assert not Network(architecture, Noise()).is_noisy
 
 
+def test_without_recurrent_weights_there_is_no_recurrent_dropout():
+    size = {"cell": "mingru", "sizes": (4, 4), "pooling": "last"}
+    dropped = make_network(**size, noise=Noise(recurrent_dropout=0.5))
+    assert dropped.takes_pairs and not dropped.is_noisy
+    ways = make_network(**size, bidirectional=True, noise=Noise(recurrent_dropout=0.5))
+    assert not ways.is_noisy
+    assert make_network(**size, noise=STRONG).is_noisy
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 5, 2)), rng.normal(size=40)
+    settings = {"cell": "mingru", "max_iter": 3, "random_state": 0, "dropout": 0.2}
+    settings |= {"n_iter_no_change": np.inf, "hidden_layer_sizes": (4,)}
+    models = [
+        RNNRegressor(**settings, recurrent_dropout=rate).fit(X, y) for rate in (0, 0.5)
+    ]
+    assert_array_equal(models[1]._parameters, models[0]._parameters)
+
+
+def test_only_what_has_a_mask_makes_room_for_one():
+    network = make_network("gru", noise=STRONG)
+    training, *_ = run_of(network, 1)
+    have = [n for n in network.layers if hasattr(buffers_of(training, n), "mask")]
+    assert have == ["input_dropout", "dropout.0"]
+
+
 def test_streams_of_all_layers_differ():
     """Else two layers would drop the same units."""
     network = make_network(sizes=(3, 3), bidirectional=True, noise=STRONG)

@@ -89,6 +89,42 @@ def test_missing_values_by_their_indicator():
     assert_array_equal(stepped(model, holes)[-1], model.predict(holes))
 
 
+def test_streams_whose_step_is_skipped_are_left_out():
+    holes = X.copy()
+    holes[RNG.random((40, 12)) < 0.3, 1] = np.nan
+    holes[:, 0] = X[:, 0]
+    model = regressor(missing="mask", differences=True).fit(holes, SUMS)
+    state, y = model.initial_state(40), np.zeros(40, np.float32)
+    for t in range(12):
+        rows = ~np.isnan(holes[:, t]).any(axis=1)
+        y[rows], state[rows] = model.step(holes[rows, t], state[rows])
+    assert_array_equal(y, model.predict(holes))
+
+
+@pytest.mark.parametrize("settings", [{}, {"differences": True}], ids=str)
+@pytest.mark.parametrize("missing", ["error", "mask"])
+@pytest.mark.parametrize("n", [1, 3])
+def test_steps_with_missing_values_are_refused(settings, missing, n):
+    model = regressor(missing=missing, **settings, steps_per_frame=n).fit(X, SUMS)
+    x = X[:, 0].copy() if n == 1 else X[:, :n].copy()
+    state = model.initial_state(40)
+    following = model.step(x, state)[1]
+    x.reshape(40, n, 2)[5, -1, 1] = np.nan
+    of_frame = "step 2 of the frame, " if n > 1 else ""
+    message = rf"x has nan in stream 5, {of_frame}channel 1\. Leave such streams out"
+    for before in (state, following):
+        with pytest.raises(ValueError, match=message):
+            model.step(x, before)
+
+
+def test_infinity_is_no_missing_value():
+    model = regressor(missing="indicator", differences=True).fit(X, SUMS)
+    x = np.full((40, 2), np.nan)
+    x[3, 1] = -np.inf
+    with pytest.raises(ValueError, match="x has -inf in stream 3, channel 1"):
+        model.step(x, model.initial_state(40))
+
+
 def test_states_are_numbers_of_each_stream():
     model = regressor(cell="lstm", hidden_layer_sizes=(8, 4)).fit(X, SUMS)
     state = model.initial_state(40)

@@ -8,6 +8,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skrnn import RNNClassifier, RNNRegressor, Sequences, SequenceTokenizer
+from skrnn.inspection import input_gradient
+from skrnn.network import network_of
 
 RNG = np.random.default_rng(0)
 LENGTHS = RNG.integers(2, 9, 120)
@@ -107,6 +109,49 @@ def test_tokens_beyond_the_vocabulary():
     assert_array_equal(lenient.predict_proba(unknown), lenient.predict_proba(other))
 
 
+@pytest.mark.parametrize("missing", ["error", "mask"])
+def test_errors_name_the_step_of_what_was_passed(missing):
+    model = classifier(padding_token=0, missing=missing).fit(TOKENS, LABELS)
+    tokens = [np.array([1.0, 2.0]), np.array([0.0, 1.0, 0.0, 0.0, 99.0, 0.0])]
+    step = 4
+    if missing == "mask":
+        tokens[1] = np.array([0.0, np.nan, 1.0, np.nan, 0.0, 99.0, 0.0])
+        step = 5
+    for ask in (model.predict, lambda X: input_gradient(model, X)):
+        with pytest.raises(ValueError, match=f"Token 99 .*: sample 1, step {step}, "):
+            ask(tokens)
+    with pytest.raises(ValueError, match=f"Token 99 .*: sample 1, step {step}, "):
+        classifier(padding_token=0, missing=missing, n_tokens=6).fit(
+            tokens, [False, True]
+        )
+
+
+def test_a_missing_token_is_no_token():
+    """Zeros stand for it, as for an unknown one, and nothing is learned of them."""
+    holes = [np.where(RNG.random(len(t)) < 0.3, np.nan, t + 1.0) for t in TOKENS]
+    settings = {"missing": "indicator", "n_tokens": 7, "unknown_tokens": "ignore"}
+    model = classifier(**settings, alpha=0, max_iter=5).fit(holes, LABELS)
+    begun = classifier(**settings, max_iter=1, learning_rate_init=1e-30)
+    name = "embedding.0.vectors"
+    initial = begun.fit(holes, LABELS).weights_[name]
+    moved = (model.weights_[name] != initial).any(axis=1)
+    assert_array_equal(moved, [False] + 6 * [True])  # no token is 0
+    # nor does the prediction hang on the vector of token 0
+    expected = model.predict_proba(holes)
+    state, p = model.initial_state(1), None
+    for token in holes[0]:
+        p, state = model.step([[token]], state, response_method="predict_proba")
+    assert_array_equal(p, expected[:1])
+    model._parameters = model._parameters.copy()
+    views = network_of(model._architecture).layout.views(model._parameters)
+    views[name][0] += 7.0
+    assert_array_equal(model.predict_proba(holes), expected)
+    state = model.initial_state(1)
+    for token in holes[0]:
+        p, state = model.step([[token]], state, response_method="predict_proba")
+    assert_array_equal(p, expected[:1])
+
+
 def test_a_larger_vocabulary():
     model = classifier(n_tokens=50).fit(TOKENS, LABELS)
     assert model.weights_["embedding.0.vectors"].shape == (50, 4)
@@ -132,7 +177,16 @@ def test_partial_fit_keeps_the_vocabulary():
         ({"embeddings": np.zeros((6, 3))}, "has 3 columns, but embedding_dim=4"),
         ({"embeddings": np.zeros(6)}, "shape"),
         ({"embeddings": np.zeros((6, 4)), "n_tokens": 7}, "6 rows, but n_tokens=7"),
+        ({"token_channels": []}, "token_channels is empty"),
+        ({"token_channels": [0, 0]}, "token_channels has channel 0 twice"),
+        ({"adversarial_eps": 0.1}, "adversarial_eps moves numbers"),
         ({"embedding_dim": None, "padding_token": 0}, "padding_token needs tokens"),
+        ({"embedding_dim": None, "n_tokens": 9}, "n_tokens needs tokens"),
+        ({"embedding_dim": None, "token_channels": 0}, "token_channels needs tokens"),
+        (
+            {"embedding_dim": None, "unknown_tokens": "ignore"},
+            "unknown_tokens needs tokens",
+        ),
     ],
 )
 def test_settings_that_do_not_fit(settings, message):
@@ -140,10 +194,26 @@ def test_settings_that_do_not_fit(settings, message):
         classifier(**settings).fit(TOKENS, LABELS)
 
 
+@pytest.mark.parametrize("settings", [{"n_tokens": 9}, {"embeddings": np.ones((9, 4))}])
+def test_training_goes_on_with_the_same_vocabulary_only(settings):
+    model = classifier(max_iter=2, warm_start=True).fit(TOKENS, LABELS)
+    before = model._parameters.copy()
+    model.set_params(**settings)
+    for proceed in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=r"another way: .*tokens"):
+            proceed(TOKENS, LABELS)
+    assert_array_equal(model._parameters, before)
+    model.set_params(n_tokens=6, embeddings=None).fit(TOKENS, LABELS)
+    assert model.n_iter_ == 4
+    settings = {"n_tokens": None, "warm_start": False} | settings
+    model.set_params(**settings).fit(TOKENS, LABELS)
+    assert len(model.weights_["embedding.0.vectors"]) == 9
+
+
 def test_strings_in_a_pipeline():
     names = ["anna", "bella", "carl", "dirk", "ella", "finn", "gina", "hugo"] * 8
     endings = [name[-1] for name in names]
-    model = make_pipeline(SequenceTokenizer("char"), classifier())
+    model = make_pipeline(SequenceTokenizer("char"), classifier(max_iter=80))
     assert model.fit(names, endings).score(names, endings) > 0.95
     assert model.predict(["zoë", "öla"]).shape == (2,)  # letters never seen
     grid = {
@@ -169,3 +239,43 @@ def test_streams_of_tokens():
     for token in TOKENS[0]:
         p, state = model.step([[token]], state, response_method="predict_proba")
     assert_array_equal(p, model.predict_proba(TOKENS[:1]))
+
+
+@pytest.mark.parametrize("padding", [0, -1])
+def test_streams_of_padded_tokens(padding):
+    shifted = [t + 1 for t in TOKENS]
+    X = np.full((120, 9), padding)
+    for i, t in enumerate(shifted):
+        X[i, 9 - len(t) :] = t
+    model = classifier(padding_token=padding).fit(X, LABELS)
+    state, p = model.initial_state(120), np.zeros((120, 2))
+    with pytest.raises(ValueError, match=f"padding_token={padding}, .* in stream"):
+        model.step(X[:, :1], state)
+    for t in range(9):
+        rows = X[:, t] != padding
+        if rows.any():
+            p[rows], state[rows] = model.step(
+                X[rows, t : t + 1], state[rows], response_method="predict_proba"
+            )
+    assert_array_equal(p, model.predict_proba(X))
+
+
+def test_steps_with_unknown_tokens():
+    frames = [np.column_stack([np.zeros(len(t)), t]) for t in TOKENS]
+    settings = {"token_channels": 1, "max_iter": 2}
+    model = classifier(**settings).fit(frames, LABELS)
+    state = model.initial_state(3)
+    for token, message in (
+        (99.0, "Token 99 is not in the vocabulary of n_tokens=6, 0 to 5"),
+        (-1, "Token -1 is not in the vocabulary"),
+        (-3.5, r"whole numbers, got -3\.5"),
+    ):
+        x = [[0.5, 1.0], [0.5, 2.0], [0.5, token]]
+        with pytest.raises(ValueError, match=message + ".*: stream 2, channel 1"):
+            model.step(x, state)
+    lenient = classifier(unknown_tokens="ignore", **settings).fit(frames, LABELS)
+    x = np.array([[0.5, 1.0], [0.5, 99.0], [0.5, -3.0]])
+    found, _ = lenient.step(x, state, response_method="predict_proba")
+    assert_array_equal(found, lenient.predict_proba(x[:, np.newaxis]))
+    with pytest.raises(ValueError, match=r"whole numbers, got 0\.5: stream 0"):
+        lenient.step(x - [0.0, 0.5], state)

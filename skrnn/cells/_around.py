@@ -29,7 +29,7 @@ class Norm(NamedTuple):
     scaled : ndarray
         What `gain` is multiplied with, kept for the backward pass.
     inverse_sd : ndarray
-        A row for each gate, and one of scratch.
+        A row for each gate, and two of scratch.
     sums : ndarray of shape (2, rows, lanes)
         To which the gradients of bias and gain are added, lane by lane.
     """

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_consistent_length
 
+from skrnn._inputs import NO_TOKEN
 from skrnn.inspection.passes import Explained, Reading
 from skrnn.inspection.targets import checked_data, in_shape_of
 from skrnn.network import network_of
@@ -275,7 +276,10 @@ def _scaled_embeddings(estimator, factor):
 
 # --- occlusion ------------------------------------------------------------------------
 
-HIDDEN_TOKEN = -1  # in no vocabulary
+
+def _hidden_token(form):
+    """Return a token that is in no vocabulary, and no padding."""
+    return NO_TOKEN if form.padding_token != NO_TOKEN else NO_TOKEN - 1
 
 
 def occlusion(
@@ -349,7 +353,8 @@ def occlusion(
     explained = Explained(estimator, X, target, step)
     data = explained.data
     hidden = _constant_baseline(estimator, data, baseline)
-    hidden[[place for place, _ in estimator._inputs.n_tokens]] = HIDDEN_TOKEN
+    form = estimator._inputs
+    hidden[[place for place, _ in form.n_tokens]] = _hidden_token(form)
     every = np.arange(data.n_channels)
     groups = every[:, np.newaxis] if channels == "each" else [every]
     values, seen = data.take(slice(None)), explained.seen()

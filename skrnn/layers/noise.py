@@ -30,10 +30,10 @@ class _NoisyLayer(Layer):
 
     def allocate(self, n_steps, lanes, training):
         """Return the buffers of a shard of at most `n_steps` steps."""
-        names = ["output", "d_output", "mask"]
         return Buffers(
             states=new_states(lanes),
-            **{name: lanes.rows(n_steps, self.n_outputs) for name in names},
+            output=lanes.rows(n_steps, self.n_outputs),
+            d_output=lanes.rows(n_steps, self.n_outputs),
         )
 
     def _seed(self, calls, buffers, shard):
@@ -42,6 +42,12 @@ class _NoisyLayer(Layer):
 
 class Dropout(_NoisyLayer):
     """Each number of each step is dropped by itself (Srivastava et al. 2014)."""
+
+    def allocate(self, n_steps, lanes, training):
+        """Return the buffers of a shard of at most `n_steps` steps."""
+        buffers = super().allocate(n_steps, lanes, training)
+        buffers.mask = lanes.rows(n_steps, self.n_outputs)
+        return buffers
 
     def forward(self, calls, packed, x, buffers, shard):
         """Multiply by a mask that is drawn."""

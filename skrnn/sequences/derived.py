@@ -337,6 +337,25 @@ class SkipMissing(Derived):
             [np.empty(0, dtype=bool), *(kept for _, kept in self._read(rows))]
         )
 
+    def source_step(self, sample, step):
+        """Return the place of a step in its sample before any are left out.
+
+        Parameters
+        ----------
+        sample : int
+        step : int
+            Its place among those that are left.
+
+        Returns
+        -------
+        step : int
+            Before any stage of `SkipMissing` on top of one another.
+        """
+        step = int(np.flatnonzero(self.kept(np.array([sample])))[step])
+        if isinstance(self._data, SkipMissing):
+            return self._data.source_step(sample, step)
+        return step
+
     def _read(self, rows):
         """Yield all steps of some samples and which of them are left, by blocks."""
         if isinstance(rows, slice):
