@@ -13,7 +13,21 @@ from skrnn.sequences import (
     of_steps,
     read_steps,
 )
+from skrnn.sequences.frames import is_pandas
 from skrnn.sequences.numeric import refuse_masked
+
+
+def refuse_steps(y):
+    """Raise if y has something for each step, where there is one target a sample."""
+    is_frame = is_pandas(y, "Series", "DataFrame") and y.index.nlevels == 2
+    if isinstance(y, np.ndarray) and y.dtype == object and y.ndim == 1:
+        y = y.tolist()
+    is_ragged = isinstance(y, list) and len({np.size(item) for item in y}) > 1
+    if is_frame or is_ragged:
+        raise ValueError(
+            "y must have one target for each sequence. For one at each step set "
+            "return_sequences=True."
+        )
 
 
 class ReadingMixin:
@@ -24,12 +38,14 @@ class ReadingMixin:
 
     def _checked_data(self, X, *, reset):
         """Return X as a data set."""
+        # a fitted model goes by what it was fitted with, whatever was set since
+        missing = self.missing if reset else self._inputs.missing
         return check_sequences(
             self,
             X,
             reset=reset,
             n_channels=self.n_channels,
-            allow_nan=self.missing != "error",
+            allow_nan=missing != "error",
         )
 
     def _read(self, X, y, sample_weight, *, new_inputs, new_targets):
@@ -128,6 +144,7 @@ class ReadingMixin:
             present = self._inputs.present(data)
             targets = self._encode(read_steps(y, data, present), reset)
             return of_steps(targets, present.lengths)
+        refuse_steps(y)
         check_target_index(data, y)
         targets = self._encode(y, reset)
         if len(targets) != len(data):

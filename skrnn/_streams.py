@@ -1,11 +1,12 @@
 """What predicts one step at a time."""
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from skrnn._deferred import Stream, keep_stream, network_of, take_stream
 
@@ -32,6 +33,7 @@ class StreamingMixin:
             Plain numbers, for `step`. Rows may be taken out, put together with those of
             other times, and stored.
         """
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         stream = self._stream(1)
         keep_stream(stream, 1)
         n_more = self._inputs.n_remembered
@@ -88,6 +90,11 @@ class StreamingMixin:
         >>> bool(np.allclose(y, model.predict(X)))
         True
         """
+        if getattr(state, "ndim", 0) != 2:
+            raise ValueError(
+                "state must be an array with a row for each stream: pass what "
+                "initial_state or step returned."
+            )
         n = len(state)
         stream, inputs, memory = self._stream(n), self._inputs, None
         if not inputs.is_plain:

@@ -103,6 +103,9 @@ class Stream:
         raw = np.empty(self._raw_shape, self._dtype)
         following = np.empty(self._state_shape, self._dtype)
         if not _advance(self._program, x, *self._arrays, state, following, raw):
+            if np.isfinite(x).all():
+                stream = np.argwhere(~np.isfinite(state))[0, 0]
+                raise ValueError(f"The state of stream {stream} is not finite.")
             stream, channel = np.argwhere(~np.isfinite(x))[0]
             raise ValueError(
                 f"x has {x[stream, channel]} in stream {stream}, channel {channel}. "
@@ -159,10 +162,16 @@ def _advance(
     after,
     out,
 ):
-    """Write raw predictions and states after a step; return whether x is finite."""
+    """Write raw predictions and states after a step; return whether all is finite.
+
+    If x or the states before are not, nothing is done: NaN would stay in the buffers.
+    """
     for i in range(len(values)):
         for channel in range(values.shape[1]):
             if not np.isfinite(values[i, channel]):
+                return False
+        for k in range(before.shape[1]):
+            if not np.isfinite(before[i, k]):
                 return False
     n_lanes = len(held)
     for begin in range(0, len(values), n_lanes):

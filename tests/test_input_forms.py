@@ -142,3 +142,14 @@ def test_another_form_is_another_network():
     with pytest.raises(ValueError, match="reads X in another way"):
         model.set_params(differences=False).fit(RAGGED, Y)
     model.set_params(differences=True).fit(RAGGED, Y)
+
+
+def test_a_fitted_model_goes_by_what_it_was_fitted_with():
+    model = regressor().fit(RAGGED, Y).set_params(missing="mask")
+    with pytest.raises(ValueError, match="contains NaN"):
+        model.predict(with_holes())
+    model = regressor(missing="mask").fit(with_holes(), Y)
+    expected = model.predict(with_holes())
+    assert_array_equal(
+        model.set_params(missing="error").predict(with_holes()), expected
+    )

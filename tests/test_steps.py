@@ -417,3 +417,15 @@ def test_padded_rows_give_an_array_only_where_none_is_shorter():
     predicted = model.predict(flat)
     assert predicted.dtype == object and predicted.shape == (40,)
     assert [len(p) for p in predicted[2:5]] == [6, 4, 6]
+
+
+def test_who_forgets_return_sequences_is_reminded():
+    frame = long_frame(RAGGED)
+    for X, y in [
+        (RAGGED, SUMS),
+        (RAGGED, SIGNS),
+        (frame, pd.Series(np.concatenate(SUMS), index=frame.index)),
+    ]:
+        for estimator in (RNNRegressor, RNNClassifier):
+            with pytest.raises(ValueError, match="set return_sequences=True"):
+                estimator(max_iter=1).fit(X, y)

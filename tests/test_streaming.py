@@ -210,3 +210,28 @@ def test_states_that_do_not_fit():
         regressor().initial_state()
     with pytest.raises(ValueError, match="no 'predict_proba'"):
         stepped(model, X, "predict_proba")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 40])
+@pytest.mark.parametrize("settings", [{}, {"pooling": "attention"}], ids=str)
+def test_a_broken_state_breaks_nothing_else(settings, n):
+    model = regressor(**settings).fit(X, SUMS)
+    expected = stepped(model, X[:n])[-1]
+    for broken in (np.nan, np.inf):
+        state = model.initial_state(n)
+        state[-1, 0] = broken
+        with pytest.raises(ValueError, match=f"state of stream {n - 1} is not finite"):
+            model.step(X[:n, 0], state)
+        assert_array_equal(stepped(model, X[:n])[-1], expected)
+
+
+def test_arguments_that_are_no_states():
+    model = regressor().fit(X, SUMS)
+    for state in (None, np.zeros(16, np.float32), 3):
+        with pytest.raises(ValueError, match="a row for each stream"):
+            model.step(X[:1, 0], state)
+    for n in (0, -1):
+        with pytest.raises(ValueError, match="n_samples"):
+            model.initial_state(n)
+    with pytest.raises(TypeError, match="n_samples"):
+        model.initial_state(X)

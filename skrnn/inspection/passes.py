@@ -14,6 +14,7 @@ from skrnn.layers import Embedding
 from skrnn.network import network_of
 from skrnn.prediction import predict_raw
 from skrnn.sequences import PaddedData, backward_to, of_steps
+from skrnn.sequences.steps import kept_steps
 
 
 class Reading:
@@ -160,7 +161,7 @@ class Explained(Reading):
         if not (self.per_step and form.skips):
             return np.arange(data.lengths.sum())
         present = form.present(data)  # a skipped step has that of the step before
-        at = np.cumsum(present.kept(np.arange(len(data)))) - 1
+        at = np.cumsum(kept_steps(present)) - 1
         first = np.cumsum(present.lengths) - present.lengths
         return np.maximum(at, np.repeat(first, data.lengths))
 
