@@ -194,7 +194,9 @@ class BaseRNN(
         architecture = architecture_of(self, self._inputs, self._n_raw_outputs())
         self._objective = self._new_objective()
         if self.standardize:
-            self._inputs.learn_scales(data, samples.used_weights(), rows)
+            self._inputs.learn_scales(
+                data, samples.used_weights(), rows, samples.factors
+            )
         targets, weights = samples.used_targets()
         self._scale_targets(targets, weights)
         network = network_of(architecture)

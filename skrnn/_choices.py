@@ -90,6 +90,8 @@ def _check_pieces(estimator):
         whole = f"pooling={estimator.pooling!r}"
     elif estimator.learn_initial_state:
         whole = "learn_initial_state=True"
+    elif estimator.adversarial_eps:
+        whole = f"adversarial_eps={estimator.adversarial_eps}"
     if whole:
         raise ValueError(
             f"bptt_steps cuts sequences, but {whole} needs whole ones. What does not "

@@ -127,10 +127,14 @@ class InputForm:
             data = Indicator(data)
         return Differences(data) if self.differences else data
 
-    def learn_scales(self, data, weights, rows):
-        """Standardize by the steps of these rows, all steps of a frame alike."""
+    def learn_scales(self, data, weights, rows, factors=None):
+        """Standardize by the steps of these rows, all steps of a frame alike.
+
+        Of weights there is one for each row, which multiplies the `factors`, a data set
+        with one for each step.
+        """
         steps = self._with_derived(self.present(data))
-        mean, scale = channel_statistics(steps, weights, rows)
+        mean, scale = channel_statistics(steps, weights, rows, factors)
         # what is this small has no reciprocal: as good as constant
         scale[scale < np.finfo(data.dtype).tiny] = 1.0
         for place, _ in self.n_tokens:
@@ -207,18 +211,22 @@ class InputForm:
             )
         self._check_step(x, unknown_tokens)
         steps = x.reshape(n, -1, self._n_read)
+        values = self._derived(steps)
         if self.differences:
-            known = memory[:, -1:] > 0
-            before = np.where(known, memory[:, :-1], steps[:, 0])
+            before, known = memory[:, np.newaxis, :-1], memory[:, -1] > 0
+            later = self._derived(np.hstack([before, steps]))[:, 1:]
+            values[known] = later[known]
             memory = np.hstack([steps[:, -1], np.ones((n, 1), dtype)])
-            steps = np.hstack([before[:, np.newaxis], steps])
-        data = self._with_derived(PaddedData(steps))
-        values = data.take(slice(None)).reshape(n, -1, data.n_channels)
-        values = values[:, -self.steps_per_frame :].reshape(n, -1)
+        values = values.reshape(n, -1)
         if self.missing == "indicator":
             fill_values = self._fill_values.astype(dtype)
             values = np.where(np.isnan(values), fill_values, values)
         return values, memory
+
+    def _derived(self, steps):
+        """Return steps of shape (n_streams, n_steps, n_channels) with their others."""
+        data = self._with_derived(PaddedData(steps))
+        return data.take(slice(None)).reshape(len(steps), -1, data.n_channels)
 
     def _check_step(self, x, unknown_tokens):
         """Raise if a stream has no such next step: not finite, skipped or no token."""
@@ -309,6 +317,19 @@ def given_embeddings(estimator):
 
 
 def _vocabularies(estimator, data, places, known):
+    """Return `_sizes`, or raise if the dtype does not tell so many tokens apart."""
+    n_tokens = _sizes(estimator, data, places, known)
+    most = 2 ** (np.finfo(data.dtype).nmant + 1)
+    for place, size in n_tokens:
+        if size > most:
+            raise ValueError(
+                f"{data.dtype} tells {most} tokens apart, but channel {place} has "
+                f"{size}. Pass X as float64 or integers."
+            )
+    return n_tokens
+
+
+def _sizes(estimator, data, places, known):
     """Return the place and the number of tokens of each channel of tokens.
 
     Where nothing says how many there are, they are those `known` from before, if these

@@ -17,7 +17,7 @@ from skrnn.sequences import PaddedData, Sequences, check_sequences
 CONSTANT_TOLERANCE = 8 * np.finfo(np.float64).eps
 
 
-def channel_statistics(data, sample_weight=None, rows=None):
+def channel_statistics(data, sample_weight=None, rows=None, factors=None):
     """Give the mean and the scale of each channel over all valid steps.
 
     Missing values, which are NaN, are left out.
@@ -31,6 +31,8 @@ def channel_statistics(data, sample_weight=None, rows=None):
         are not looked at. None means equal weights.
     rows : ndarray of shape (n_rows,), default=None
         Indices of the samples to use; None means all of them.
+    factors : Sequences, default=None
+        What multiplies the weight at each step, a single channel.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def channel_statistics(data, sample_weight=None, rows=None):
     ValueError
         If all weights are zero.
     """
-    _, mean, std = _data_moments(data, sample_weight, rows)
+    _, mean, std = _data_moments(data, sample_weight, rows, factors)
     return mean, _scale(mean, std)
 
 
@@ -100,12 +102,16 @@ def _weighted_rows(n_samples, sample_weight, rows):
     return rows[weighted], weights[weighted]
 
 
-def _data_moments(data, sample_weight=None, rows=None):
+def _data_moments(data, sample_weight=None, rows=None, factors=None):
     """Give total weight, mean and standard deviation of the steps, by blocks."""
     rows, weights = _weighted_rows(len(data), sample_weight, rows)
     moments = None
     for piece in row_blocks(data, rows):
         step_weights = np.repeat(weights[piece], data.lengths[rows[piece]])
+        if factors is not None:
+            step_weights *= factors.take(rows[piece])[:, 0]
+            if not step_weights.any():
+                continue
         block = _block_moments(data.take(rows[piece]), step_weights)
         moments = block if moments is None else _merge(moments, block)
     return moments

@@ -14,6 +14,7 @@ from skrnn.cells import CELLS
 from skrnn.lanes import SamplesInLanes
 from skrnn.losses import multiclass_log_loss, squared_error
 from skrnn.network import Network
+from skrnn.parameters import aligned_zeros
 from skrnn.stack import POOLINGS
 from tests.oracles.buffers import by_unit
 from tests.oracles.derivatives import derivative
@@ -393,3 +394,25 @@ def test_pairs_are_taken_by_plain_layers_only():
         assert network.takes_pairs == (name == "plain" or hidden), name
     for noise in NOISES.values():
         assert not Network(architecture_of("plain", sizes=(2, 4)), noise).takes_pairs
+
+
+def test_what_overflows_spoils_no_other_sequence():
+    """By the buffers that poolings keep from one shard to the next."""
+    for pooling in (*POOLINGS, ("last", "attention")):
+        options = {"cell": "rnn", "activation": "relu", "n_inputs": 1, "sizes": (2,)}
+        network = Network(make_architecture(**options, pooling=pooling))
+        parameters = aligned_zeros((network.layout.size,), np.float32)
+        views = network.layout.views(parameters)
+        for name, value in {
+            "layers.0.input_weights": 1.0,
+            "layers.0.recurrent_weights": 2.0,
+            "output.weights": 1.0,
+        }.items():
+            views[name][:] = value
+        calm = [np.full((n, 1), -1.0) for n in (5, 3, 4)]
+        wild = [np.ones((150, 1)), *calm]
+        for lanes in ARRANGEMENTS[1:]:
+            arrangement = lanes(np.dtype(np.float32))
+            predict_in(arrangement, network, parameters, wild)
+            raw = predict_in(arrangement, network, parameters, calm)
+            assert_array_equal(raw, 0.0)

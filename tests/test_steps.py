@@ -429,3 +429,21 @@ def test_who_forgets_return_sequences_is_reminded():
         for estimator in (RNNRegressor, RNNClassifier):
             with pytest.raises(ValueError, match="set return_sequences=True"):
                 estimator(max_iter=1).fit(X, y)
+
+
+def test_weights_of_steps_reach_the_scales_of_channels():
+    of_samples = RNG.integers(1, 4, len(RAGGED)).astype(float)
+    of_steps = [np.full(n, w) for n, w in zip(LENGTHS, of_samples, strict=True)]
+    settings = {"shuffle": False}
+    by_sample = regressor(**settings).fit(RAGGED, SUMS, of_samples)
+    by_step = regressor(**settings).fit(RAGGED, SUMS, of_steps)
+    assert_allclose(by_step._inputs.mean, by_sample._inputs.mean, rtol=1e-12)
+    assert_allclose(by_step._inputs.scale, by_sample._inputs.scale, rtol=1e-12)
+    assert_allclose(by_step._parameters, by_sample._parameters, rtol=1e-6)
+    # a step of weight 0 is not looked at
+    far = [x.copy() for x in RAGGED]
+    none = [np.ones(n) for n in LENGTHS]
+    for x, w in zip(far, none, strict=True):
+        x[-1], w[-1] = 1e6, len(x) == 1
+    model = regressor(**settings).fit(far, SUMS, none)
+    assert abs(model._inputs.mean).max() < 1e6

@@ -235,3 +235,12 @@ def test_arguments_that_are_no_states():
             model.initial_state(n)
     with pytest.raises(TypeError, match="n_samples"):
         model.initial_state(X)
+
+
+def test_the_first_step_of_a_stream_may_be_missing():
+    holes = X.copy()
+    holes[:, 0, 0] = np.nan
+    settings = {"missing": "indicator", "differences": True}
+    model = regressor(**settings).fit(holes, SUMS)
+    for t, y in enumerate(stepped(model, holes)):
+        assert_array_equal(y, model.predict(holes[:, : t + 1]))

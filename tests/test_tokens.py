@@ -279,3 +279,27 @@ def test_steps_with_unknown_tokens():
     assert_array_equal(found, lenient.predict_proba(x[:, np.newaxis]))
     with pytest.raises(ValueError, match=r"whole numbers, got 0\.5: stream 0"):
         lenient.step(x - [0.0, 0.5], state)
+
+
+def test_pieces_of_sequences_of_tokens():
+    """A backward pass once went on to the end of the sequence, beyond its buffers."""
+    X = RNG.integers(0, 6, (16, 60))
+    y = RNG.normal(size=(16, 60))
+    settings = {"return_sequences": True, "bptt_steps": 5, "max_iter": 3}
+    settings |= {"hidden_layer_sizes": (4,), "random_state": 0, "shuffle": False}
+    tokens = RNNRegressor(**settings, embedding_dim=3, solver="sgd")
+    tokens.set_params(learning_rate_init=1e-3).fit(X, y)
+    assert np.isfinite(tokens.loss_curve_).all()
+    weights = dict(tokens.weights_)
+    settings |= {"standardize": False, "learning_rate_init": 0.01}
+    frozen = RNNRegressor(**settings, embedding_dim=3, init=dict(weights))
+    frozen.set_params(freeze="embedding").fit(X, y)
+    table = weights.pop("embedding.0.vectors")
+    by_hand = RNNRegressor(**settings, init=weights).fit(table[X], y)
+    assert_array_equal(frozen.predict(X), by_hand.predict(table[X]))
+
+
+def test_float32_tells_so_many_tokens_apart():
+    X = np.array([[[2**24]], [[3.0]]], np.float32)
+    with pytest.raises(ValueError, match="16777216 tokens apart, but channel 0 has"):
+        RNNRegressor(**BRIEF, embedding_dim=1).fit(X, [0.0, 1.0])

@@ -81,7 +81,16 @@ class Embedding(Layer):
         d_out, tokens = by_lane(buffers.d_output), by_lane(x)
         for i, (place, _) in enumerate(self._n_tokens):
             d_vectors, first = gradients[f"{place}.vectors"], i * self.n_units
-            calls.add(_add_back, d_vectors, tokens, place, d_out, first, shard.lengths)
+            calls.add(
+                _add_back,
+                d_vectors,
+                tokens,
+                place,
+                d_out,
+                first,
+                shard.lengths,
+                shard.n_steps,
+            )
         if d_x is not None:
             first = self.n_units * len(self._n_tokens)
             d_x, numeric = by_lane(d_x), self._numeric
@@ -100,9 +109,9 @@ def _look_up(out, x, place, first, vectors, lengths, n_steps):
 
 
 @kernel
-def _add_back(d_vectors, x, place, d_out, first, lengths):
+def _add_back(d_vectors, x, place, d_out, first, lengths, n_steps):
     for lane in range(len(lengths)):
-        for t in range(lengths[lane]):
+        for t in range(min(lengths[lane], n_steps[0])):  # of a piece, fewer are here
             token = int(x[t, place, lane])
             if 0 <= token < len(d_vectors):
                 for k in range(d_vectors.shape[1]):

@@ -312,7 +312,9 @@ def _attend(out, sums, scale, shrink, weights, query, x, lengths, n_steps):
         scale[0, 0, lane], scale[0, 1, lane] = largest, total
     for k in range(len(query)):
         for lane in range(n_lanes):
-            sums[0, k, lane] *= shrink[lane]
+            # 0 times what overflowed in another sample would be no number
+            before = sums[0, k, lane]
+            sums[0, k, lane] = before * shrink[lane] if shrink[lane] > 0.0 else 0.0
     for t in range(n_steps[0]):
         for k in range(len(query)):
             for lane in range(n_lanes):
