@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from skrnn import RNNClassifier, RNNRegressor
 
 LAGS, HORIZON, N_TEST = 24, 12, 120  # months; the last 120 forecasts are the test
-RNN = {"learning_rate": "cosine", "random_state": 0}
+RNN = {"random_state": 0}
 RNN_GRID = {"cell": ["rnn", "lstm", "gru"], "hidden_layer_sizes": [(16,), (64,)]}
 MLP = {"learning_rate_init": 0.01, "max_iter": 500, "random_state": 0}
 MLP_GRID = {"hidden_layer_sizes": [(16,), (64,)], "alpha": [0.01, 1, 10]}

@@ -40,7 +40,7 @@ BOTH = [
     {"dense_layer_sizes": (8,), "steps_per_frame": 2, "differences": True},
     {"dropout": 0.1, "input_dropout": 0.05, "recurrent_dropout": 0.1, **LONGER},
     {"input_noise": 0.1, "adversarial_eps": 0.01, "missing": "indicator"},
-    {"bptt_steps": 5, "missing": "mask", **LONGER},
+    {"bptt_steps": 5, "missing": "mask", "pooling": "last", **LONGER},
 ]
 REGRESSORS = [
     {"loss": "absolute_error", "batch_size": 16},
