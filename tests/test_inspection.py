@@ -38,6 +38,9 @@ CLASSES = np.array(["low", "middle", "high"])[np.digitize(Y, [-40, -20])]
 BRIEF = {"hidden_layer_sizes": (4,), "cell": "rnn", "max_iter": 3, "random_state": 0}
 BRIEF |= {"pooling": "last"}
 
+# finite differences of whole models, too slow as plain Python
+pytestmark = pytest.mark.needs_jit
+
 
 def regressor(X=X, y=Y, **options):
     return RNNRegressor(**(BRIEF | options)).fit(X, y)

@@ -11,6 +11,9 @@ from sklearn.pipeline import make_pipeline
 from skrnn import RNNClassifier, RNNRegressor, Sequences, SequenceScaler
 from skrnn.metrics import make_step_scorer
 
+# whole fits, too slow as plain Python; what they run is tried alone elsewhere
+pytestmark = pytest.mark.needs_jit
+
 RNG = np.random.default_rng(0)
 LENGTHS = [3, 7, 5, 1, 7, 4, 6, 2] * 8
 RAGGED = [RNG.normal(size=(n, 2)) for n in LENGTHS]
