@@ -8,11 +8,11 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skrnn import RNNClassifier, RNNRegressor, Sequences, SequenceTokenizer
+from skrnn.inspection import input_gradient
+from skrnn.network import network_of
 
 # whole fits, too slow as plain Python; what they run is tried alone elsewhere
 pytestmark = pytest.mark.needs_jit
-from skrnn.inspection import input_gradient
-from skrnn.network import network_of
 
 RNG = np.random.default_rng(0)
 LENGTHS = RNG.integers(2, 9, 120)
