@@ -396,6 +396,7 @@ def test_pairs_are_taken_by_plain_layers_only():
         assert not Network(architecture_of("plain", sizes=(2, 4)), noise).takes_pairs
 
 
+@pytest.mark.needs_jit  # overflows on purpose, of which NumPy warns
 def test_what_overflows_spoils_no_other_sequence():
     """By the buffers that poolings keep from one shard to the next."""
     for pooling in (*POOLINGS, ("last", "attention")):
