@@ -104,11 +104,11 @@ class InputForm:
 
     def present(self, data):
         """Return the data set without the steps that are skipped."""
-        if self.missing == "mask":
-            data = SkipMissing(data)
+        is_masked = self.missing == "mask"
         if self.padding_token is not None:
-            data = SkipPadding(data, self._token_places, self.padding_token)
-        return data
+            places = self._token_places
+            return SkipPadding(data, places, self.padding_token, is_masked)
+        return SkipMissing(data) if is_masked else data
 
     @property
     def _token_places(self):

@@ -14,7 +14,7 @@ from skrnn.layers import Embedding
 from skrnn.network import network_of
 from skrnn.prediction import predict_raw
 from skrnn.sequences import PaddedData, backward_to, of_steps
-from skrnn.sequences.steps import kept_steps
+from skrnn.sequences.steps import last_kept
 
 
 class Reading:
@@ -160,10 +160,7 @@ class Explained(Reading):
         data, form = self.data, self.estimator._inputs
         if not (self.per_step and form.skips):
             return np.arange(data.lengths.sum())
-        present = form.present(data)  # a skipped step has that of the step before
-        at = np.cumsum(kept_steps(present)) - 1
-        first = np.cumsum(present.lengths) - present.lengths
-        return np.maximum(at, np.repeat(first, data.lengths))
+        return last_kept(form.present(data))  # as `spread_steps` does it
 
     def _chosen_steps(self, step):
         """Return the steps whose scores count, of all samples."""
@@ -187,7 +184,7 @@ class Explained(Reading):
         form = self.estimator._inputs
         if not form.skips:
             return np.ones((self.data.lengths.sum(), 1), bool)
-        return form.present(self.data).kept(np.arange(len(self.data)))[:, np.newaxis]
+        return form.present(self.data).kept(slice(None))[:, np.newaxis]
 
     def values(self, data):
         """Return the score of each sample of a data set that differs in values only."""
