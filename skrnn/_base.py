@@ -105,9 +105,11 @@ class BaseRNN(
     def _n_raw_outputs(self):
         """Return how many raw predictions the network makes for a sample."""
 
+    _weighs_classes = False
+
     def _class_weights(self, targets, sample_weight):
-        """Return the weights of the samples' classes, or None if all are 1."""
-        return None
+        """Return the weights of the samples' classes; asked if `_weighs_classes`."""
+        raise NotImplementedError
 
     def _scale_targets(self, targets, weights):
         """Learn the scale of the targets, each with its weight."""

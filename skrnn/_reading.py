@@ -33,7 +33,7 @@ def refuse_steps(y):
 class ReadingMixin:
     """Checks X, y and weights by the hyperparameters of the estimator it is mixed into.
 
-    That has `_encode` and `_class_weights`, see `BaseRNN`.
+    That has `_encode`, `_weighs_classes` and `_class_weights`, see `BaseRNN`.
     """
 
     def _checked_data(self, X, *, reset):
@@ -75,14 +75,14 @@ class ReadingMixin:
 
     def _weighted_by_class(self, samples):
         """Return the samples with the weights of their classes."""
+        if not self._weighs_classes:
+            return samples.without_weightless()
         targets, weights = samples.targets, samples.weights
         all_weights = StepWeights(weights, samples.factors, targets.lengths)
         everything = slice(None)
         of_classes = self._class_weights(
             targets.take(everything), all_weights.take(everything)[:, 0]
         )
-        if of_classes is None:
-            return samples.without_weightless()
         if self.return_sequences:
             factors = of_classes[:, np.newaxis]
             if samples.factors is not None:

@@ -728,9 +728,11 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             and np.array_equal(self.classes_, other.classes_)
         )
 
+    @property
+    def _weighs_classes(self):
+        return self.class_weight is not None
+
     def _class_weights(self, targets, sample_weight):
-        if self.class_weight is None:
-            return None
         if self._kind != "multilabel":
             return class_weights(
                 self.class_weight, self.classes_, targets[:, 0], sample_weight
