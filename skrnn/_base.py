@@ -350,7 +350,7 @@ class BaseRNN(
         """Return targets as the network sees them, as a data set."""
         values = self._standardized(targets.take(slice(None)))
         values = np.ascontiguousarray(values, dtype)
-        if self.return_sequences:
+        if self._inputs.per_step:
             return of_steps(values, targets.lengths)
         return PaddedData(values[:, np.newaxis])
 
@@ -370,7 +370,7 @@ class BaseRNN(
         # imported here: a tenth of a second that few need
         from sklearn.metrics import check_scoring
 
-        if self.return_sequences and isinstance(self.scoring, str):
+        if self._inputs.per_step and isinstance(self.scoring, str):
             raise ValueError(
                 f"scoring={self.scoring!r} does not know of steps: with "
                 "return_sequences=True pass skrnn.metrics.make_step_scorer("

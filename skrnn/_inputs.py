@@ -31,6 +31,8 @@ class InputForm:
         Of each channel of tokens its place and the size of its vocabulary.
     embedding_dim : int
         0 without tokens.
+    per_step : bool
+        Whether there is a target for each step.
     n_channels : int
         Channels of the network.
     mean, scale : ndarray of shape (n_channels,)
@@ -43,6 +45,7 @@ class InputForm:
     padding_token: int | None
     n_tokens: tuple[tuple[int, int], ...]
     embedding_dim: int
+    per_step: bool
     n_channels: int
     mean: np.ndarray = field(default_factory=lambda: np.zeros(0))
     scale: np.ndarray = field(default_factory=lambda: np.ones(0))
@@ -66,6 +69,7 @@ class InputForm:
             padding_token=estimator.padding_token,
             n_tokens=(),
             embedding_dim=0,
+            per_step=bool(estimator.return_sequences),
             n_channels=n_channels,
         )
         if places:

@@ -56,8 +56,8 @@ class ReadingMixin:
         elif not InputForm.of(self, data, self._inputs).is_like(self._inputs):
             raise ValueError(
                 "The network that was fitted before reads X in another way: missing, "
-                "differences, steps_per_frame, the tokens or the channels were others. "
-                "Call fit, with warm_start=False, to begin again."
+                "differences, steps_per_frame, return_sequences, the tokens or the "
+                "channels were others. Call fit, with warm_start=False, to begin again."
             )
         return self._with_targets(data, y, sample_weight, reset=new_targets)
 
@@ -67,7 +67,7 @@ class ReadingMixin:
         if form.n_tokens:
             check_tokens(form.present(data), form.n_tokens, self.unknown_tokens)
         targets = self._checked_targets(data, y, reset)
-        present = form.present(data) if self.return_sequences else None
+        present = form.present(data) if self._inputs.per_step else None
         sample_weight, factors = check_step_weights(sample_weight, data, present)
         rows, weights = self._training_rows(data, targets, sample_weight, factors)
         samples = Samples(data, targets, weights, weights, rows, factors, factors)
@@ -83,7 +83,7 @@ class ReadingMixin:
         of_classes = self._class_weights(
             targets.take(everything), all_weights.take(everything)[:, 0]
         )
-        if self.return_sequences:
+        if self._inputs.per_step:
             factors = of_classes[:, np.newaxis]
             if samples.factors is not None:
                 factors = factors * samples.factors.take(everything)
@@ -102,7 +102,7 @@ class ReadingMixin:
         if not self.shuffle:  # the order is the user's
             return np.nonzero(sample_weight > 0)[0], sample_weight
         content, encoded = self._inputs.present(data), np.zeros((len(data), 1))
-        if self.return_sequences:
+        if self._inputs.per_step:
             content = Beside(content, targets)
             if factors is not None:
                 content = Beside(content, factors)
@@ -140,7 +140,7 @@ class ReadingMixin:
                 "the target y is None."
             )
         refuse_masked(y, "y")
-        if self.return_sequences:
+        if self._inputs.per_step:
             present = self._inputs.present(data)
             targets = self._encode(read_steps(y, data, present), reset)
             return of_steps(targets, present.lengths)
@@ -159,7 +159,7 @@ class ReadingMixin:
 
         With `return_sequences` that of all steps but those that are skipped.
         """
-        if not self.return_sequences:
+        if not self._inputs.per_step:
             check_target_index(data, y)
             check_target_index(data, sample_weight, "sample_weight")
             return y, sample_weight

@@ -788,7 +788,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         )
 
     def _strata(self, targets, n_held_out):
-        if self._kind == "multilabel" or self.return_sequences:
+        if self._kind == "multilabel" or self._inputs.per_step:
             return None
         counts = np.unique(targets, return_counts=True)[1]
         fits = len(counts) <= n_held_out <= len(targets) - len(counts)

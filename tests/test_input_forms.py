@@ -144,6 +144,25 @@ def test_another_form_is_another_network():
     model.set_params(differences=True).fit(RAGGED, Y)
 
 
+def test_steps_are_no_samples_for_a_network_that_goes_on():
+    model = regressor().partial_fit(RAGGED, Y).set_params(return_sequences=True)
+    with pytest.raises(ValueError, match="return_sequences"):
+        model.partial_fit(RAGGED, [x[:, 0] for x in RAGGED])
+
+
+@pytest.mark.parametrize("make", [RNNRegressor, RNNClassifier])
+@pytest.mark.parametrize("per_step", [False, True])
+def test_what_there_is_a_target_for_was_settled_in_fit(make, per_step):
+    y = [x[:, 0] > 0 for x in RAGGED] if per_step else Y > 0
+    model = make(**BRIEF, return_sequences=per_step).fit(RAGGED, y)
+    score, predicted = model.score(RAGGED, y), model.predict(RAGGED)
+    model.set_params(return_sequences=not per_step)
+    assert model.score(RAGGED, y) == score
+    again = model.predict(RAGGED)
+    for one, other in zip(predicted, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_fitted_model_goes_by_what_it_was_fitted_with():
     model = regressor().fit(RAGGED, Y).set_params(missing="mask")
     with pytest.raises(ValueError, match="contains NaN"):
