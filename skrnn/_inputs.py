@@ -131,35 +131,35 @@ class InputForm:
             data = Indicator(data)
         return Differences(data) if self.differences else data
 
-    def learn_scales(self, data, weights, rows, factors=None):
+    def learn_scales(self, present, weights, rows, factors=None):
         """Standardize by the steps of these rows, all steps of a frame alike.
 
         Of weights there is one for each row, which multiplies the `factors`, a data set
         with one for each step.
         """
-        steps = self._with_derived(self.present(data))
+        steps = self._with_derived(present)
         mean, scale = channel_statistics(steps, weights, rows, factors)
         # what is this small has no reciprocal: as good as constant
-        scale[scale < np.finfo(data.dtype).tiny] = 1.0
+        scale[scale < np.finfo(present.dtype).tiny] = 1.0
         for place, _ in self.n_tokens:
             mean[place], scale[place] = 0.0, 1.0
         self.mean = np.tile(mean, self.steps_per_frame)
         self.scale = np.tile(scale, self.steps_per_frame)
 
-    def prepare(self, data):
-        """Return the data set that the network reads."""
-        data = self._with_derived(self.present(data))
+    def prepare(self, present):
+        """Return the data set that the network reads, of the steps that it sees."""
+        data = self._with_derived(present)
         if self.missing == "indicator":
             data = Filled(data, self._fill_values[: data.n_channels])
         return Frames(data, self.steps_per_frame) if self.steps_per_frame > 1 else data
 
-    def spread(self, data, values):
+    def spread(self, data, present, values):
         """Share out a number for each step of the network among the steps of X.
 
         The steps of a frame get equal parts, what is skipped gets 0.
         """
         n = self.steps_per_frame
-        present, parts = self.present(data), np.repeat(values / n, n)[:, np.newaxis]
+        parts = np.repeat(values / n, n)[:, np.newaxis]
         one_channel = of_steps(np.empty((present.lengths.sum(), 1)), present.lengths)
         every = slice(None)
         parts = Frames(one_channel, n).backward(every, parts)

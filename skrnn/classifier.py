@@ -647,9 +647,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         # imported here: a tenth of a second that few need
         from sklearn.metrics import accuracy_score
 
-        data = self._read_for_prediction(X)
-        truth, weights = self._truth(data, y, sample_weight)
-        predicted = _by_parts(self._classes, self._predict_raw(data))
+        data, present = self._read_for_prediction(X)
+        truth, weights = self._truth(data, present, y, sample_weight)
+        predicted = _by_parts(self._classes, self._predict_raw(present))
         return accuracy_score(truth, predicted, sample_weight=weights)
 
     def _response(self, raw, response_method):

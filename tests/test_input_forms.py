@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
 from skrnn import RNNClassifier, RNNRegressor, Sequences
+from skrnn.sequences import SkipMissing
 
 RNG = np.random.default_rng(0)
 LENGTHS = [4, 7, 5, 3, 8, 4, 6, 3] * 5
@@ -161,6 +162,27 @@ def test_what_there_is_a_target_for_was_settled_in_fit(make, per_step):
     again = model.predict(RAGGED)
     for one, other in zip(predicted, again, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+def test_what_is_skipped_is_looked_for_once(monkeypatch, per_step):
+    n_times = 0
+    count_steps = SkipMissing.__init__
+
+    def counting(self, data):
+        nonlocal n_times
+        n_times += 1
+        count_steps(self, data)
+
+    monkeypatch.setattr(SkipMissing, "__init__", counting)
+    X = with_holes()
+    y = [np.arange(len(x)) for x in X] if per_step else Y
+    model = regressor(missing="mask", return_sequences=per_step).fit(X, y)
+    assert n_times == 1
+    model.predict(X)
+    assert n_times == 2
+    model.score(X, y)
+    assert n_times == 3
 
 
 def test_a_fitted_model_goes_by_what_it_was_fitted_with():

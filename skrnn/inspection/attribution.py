@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skrnn._inputs import NO_TOKEN
 from skrnn.inspection.passes import Explained, Reading
-from skrnn.inspection.targets import checked_data, in_shape_of
+from skrnn.inspection.targets import in_shape_of
 from skrnn.network import network_of
 from skrnn.parameters import aligned_copy
 from skrnn.sequences import Sequences, like_steps, of_steps
@@ -221,7 +221,7 @@ def _baseline_of(estimator, data, baseline):
     if isinstance(baseline, str) or np.isscalar(baseline) or _is_vector(baseline):
         return _Constant(_constant_baseline(estimator, data, baseline))
     try:
-        compared = checked_data(estimator, baseline)
+        compared, _ = estimator._read_for_prediction(baseline)
     except (TypeError, ValueError) as error:
         raise type(error)(f"In baseline: {error}") from error
     check_consistent_length(data, compared)

@@ -86,7 +86,7 @@ def attention_weights(estimator: Any, X: Any) -> Any:
         buffers = work.stack[place].buffers
         weights = (buffers.parts["attention"] if several else buffers).weights
         read.append(steps_in_lanes(weights[:, np.newaxis], prepared.lengths[rows]))
-    values = form.spread(data, np.concatenate(read)[:, 0])
+    values = form.spread(data, reading.present, np.concatenate(read)[:, 0])
     return like_steps(X, data, values)
 
 
