@@ -89,6 +89,9 @@ class BaseRNN(
 
     # --- for the subclasses ---------------------------------------------------------
 
+    def _declare(self, classes):
+        """Take note of all classes that any call will bring, or of None."""
+
     @abstractmethod
     def _encode(self, y, reset):
         """Return y as numbers, (n_samples, n_targets); on reset learn its form."""
@@ -131,7 +134,7 @@ class BaseRNN(
 
     # --- fit ------------------------------------------------------------------------
 
-    def _fit(self, X, y, sample_weight, validation, *, incremental=False):
+    def _fit(self, X, y, sample_weight, validation, *, incremental=False, classes=None):
         effective_n_jobs(self.n_jobs)  # raises before anything is changed
         continues = hasattr(self, "_parameters") and (incremental or self.warm_start)
         early_stopping = self.early_stopping and not incremental
@@ -139,6 +142,7 @@ class BaseRNN(
         # drawn before the split: the network starts the same with and without one
         seed = random_state.randint(np.iinfo(np.int32).max)
         with _unchanged_if_refused(self):
+            self._declare(classes)
             samples = self._read(
                 X,
                 y,

@@ -499,7 +499,6 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             If X or y is not of one of these forms, has values that are not finite, or
             if training diverges; the message says where and what to try.
         """
-        self._declared_classes = None
         validation = Validation(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation)
 
@@ -540,6 +539,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
                 "class_weight='balanced' is not defined for partial_fit, which sees "
                 "a part of the classes at a time; pass a dict of weights."
             )
+        declared = None
         if hasattr(self, "_parameters"):
             if classes is not None and not np.array_equal(
                 self.classes_, unique_labels(classes)
@@ -550,8 +550,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         elif classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         else:
-            self._declared_classes = unique_labels(classes)
-        return self._fit(X, y, sample_weight, Validation(), incremental=True)
+            declared = unique_labels(classes)
+        return self._fit(
+            X, y, sample_weight, Validation(), incremental=True, classes=declared
+        )
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class for each sequence.
@@ -665,6 +667,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         )
 
     # --- what BaseRNN asks for ------------------------------------------------------
+
+    def _declare(self, classes):
+        self._declared_classes = classes
 
     def _encode(self, y, reset):
         # first, because check_classification_targets stumbles over NaN
