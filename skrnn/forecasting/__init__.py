@@ -1,0 +1,1 @@
+"""Forecasting of one series or many."""
