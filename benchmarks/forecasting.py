@@ -171,7 +171,7 @@ def print_results(results, options):
     for name, rows in results.items():
         lines += rows_of(name, {name: rows}, horizons, GROUPS[name].bars)
     m3 = {name: rows for name, rows in results.items() if GROUPS[name].file == "m3"}
-    if len(m3) > 1:
+    if len(m3) == 4:
         lines += rows_of("M3, by points", m3, horizons, M3_BARS, weighted=True)
         lines += rows_of("M3, by series", m3, horizons, competitions.Bars())
     last = options.seed + options.seeds - 1
