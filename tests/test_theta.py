@@ -1,5 +1,7 @@
 """The theta method: its recursion, its properties, and what it scores on M3."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -106,7 +108,7 @@ def test_the_standard_method_adds_half_of_the_slope():
 
 
 def classical_indices(y, m, combine):
-    """Return what remains of y beside its centred moving mean, by step of the season."""
+    """Return what y is to its centred moving mean, for each step of a season."""
     window = np.ones(m) / m if m % 2 else np.r_[0.5, np.ones(m - 1), 0.5] / m
     trend = np.convolve(y, window, "valid")
     rest = np.full(len(y), np.nan)
@@ -217,7 +219,7 @@ def test_series_do_not_depend_on_their_neighbours():
     y = np.concatenate([TREND, TREND[:5], -TREND])
     offsets = [0, 40, 45, 85]
     together = theta_forecasts(y, offsets, 6, 4)
-    alone = [forecast_one(y[a:b], 6, 4) for a, b in zip(offsets, offsets[1:])]
+    alone = [forecast_one(y[a:b], 6, 4) for a, b in pairwise(offsets)]
     assert_array_equal(together, alone)
 
 

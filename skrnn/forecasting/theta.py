@@ -1,4 +1,4 @@
-"""Forecasts by the theta method, of many series at once: a classical member of ensembles.
+"""Forecasts of many series by the theta method: a classical member of ensembles.
 
 A series is rid of its season, where it has one, and smoothed exponentially; its linear
 trend is then added in part. In the standard method that is half of the slope of the
@@ -31,10 +31,10 @@ N_ERRORS_SKIPPED = 3
 LOWEST_ALPHA, HIGHEST_ALPHA, LOWEST_ALPHA_STANDARD = 0.1, 0.99, 0.01
 N_GRID, N_REFINED = 16, 24
 GOLDEN = 0.6180339887498949
-# Short series fit nearly as well with an alpha near 0, and with wild initial levels, and
-# are forecast worse then (chosen on the last values of the training parts of M3). So
-# the squares are divided by alpha^(2 PRIOR / n), as a density of alpha proportional to
-# alpha^PRIOR would do, and penalised for an initial level away from the first value.
+# Short series often fit nearly as well with an alpha near 0, or with a wild initial
+# level, and are forecast worse then. So the squares are divided by alpha^(2 PRIOR / n),
+# as a density of alpha proportional to alpha^PRIOR would do, and penalised for an
+# initial level away from the first value; chosen on the training parts of M3.
 PRIOR = 0.5
 START_RIDGE = 1e-2  # of series of mean size 1
 RIDGE = 1e-8  # of the weight, which the errors may not determine at all
@@ -132,7 +132,7 @@ def _forecast_all(values, offsets, season_length, optimised, forecasts):
 
 @kernel
 def _forecast(series, m, optimised, out):
-    """Forecast one series into `out` (horizon,), which stays as it is without values."""
+    """Forecast one series into `out` (horizon,), untouched if it has no value."""
     first, last = _ends(series)
     if last < first:
         return
