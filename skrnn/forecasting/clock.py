@@ -1,14 +1,13 @@
 """Whole-number positions in place of times: the frequency that all series share."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skrnn.forecasting.frequency import DAY, regular_offset
-
-UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # of datetimes, in nanoseconds
+from skrnn.forecasting.frequency import DAY, UNITS, regular_offset
 
 
 @dataclass(frozen=True)
@@ -162,12 +161,14 @@ class DatetimeClock(Clock):
         return self.origin.tz
 
     def times(self, first, n):
-        """Return the datetimes of `n` positions, with their freq set."""
+        """Return the datetimes of `n` positions, with their freq set.
+
+        It is None where a change of the clock leaves one of the times out.
+        """
         times = self.times_at(np.arange(first, first + n))
-        try:
+        # pandas checks it, and no list of its errors holds for all of its versions
+        with suppress(Exception):
             times.freq = self.freq
-        except ValueError:  # a time of the day that a change of the clock leaves out
-            pass
         return times
 
     def times_at(self, positions):

@@ -8,6 +8,7 @@ from pandas.tseries.frequencies import to_offset
 
 NANOSECONDS = {"second": 10**9, "minute": 60 * 10**9, "hour": 3600 * 10**9}
 DAY = 24 * NANOSECONDS["hour"]
+UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # of datetimes
 # Series tried one by one, the longest first, before differences are counted.
 TRIED = 8
 
@@ -210,12 +211,11 @@ def _frequent_offset(times, rows, offsets):
     later, earlier = rows[places], rows[places - 1]
     if len(later) == 0:
         return None
-    stamps = times.as_unit("ns").asi8
     local = times.tz_localize(None)
-    days, clock_times = np.divmod(local.as_unit("ns").asi8, DAY)
+    days, clock_times = np.divmod(local.asi8, DAY // UNITS[times.unit])
     if (clock_times != clock_times[0]).any():
-        step = int(_most_frequent(stamps, later, earlier))
-        return to_offset(pd.Timedelta(step, "ns"))
+        step = int(_most_frequent(times.asi8, later, earlier))
+        return to_offset(pd.Timedelta(step * UNITS[times.unit], "ns"))
     step = int(_most_frequent(days, later, earlier))
     by_month = _months_offset(local, later, earlier) if step >= 28 else None
     if by_month is not None:
