@@ -119,6 +119,10 @@ def test_frequencies_are_inferred_across_gaps(offset, gaps, zone):
         (["2024-01-02 00:00", "2024-01-02 01:00"], "2024-01-02 02:00"),
         (["2024-01-01", "2024-01-01 12:00", "2024-01-02"], "2024-01-02 12:00"),
         (["2024-01-01", "2024-07-01"], "2025-01-01"),
+        (["2024-08-30", "2024-09-30", "2024-11-29"], "2024-12-31"),
+        (["2024-05-01", "2024-06-03", "2024-08-01"], "2024-09-02"),
+        (["2024-03-29", "2024-06-28"], "2024-09-30"),
+        (["2024-01-10", "2024-02-07"], "2024-03-06"),
     ],
 )
 def test_few_points(times, following):
@@ -150,6 +154,31 @@ def test_a_time_of_the_day_that_is_left_out_moves_on():
     times = clock.times(0, 5)
     assert times[3] == pd.Timestamp("2024-03-31 03:00", tz="Europe/Paris")
     assert_array_equal(clock.positions(times), np.arange(5))
+
+
+def test_days_of_another_zone_last_24_hours():
+    days = pd.date_range("2024-03-28", periods=8, freq="D", tz="UTC")
+    for kept in (range(8), [0, 1, 2, 4, 5, 7]):
+        there = pd.DatetimeIndex(list(days[list(kept)].tz_convert("Europe/Paris")))
+        clock = make_clock(there)
+        assert_array_equal(clock.positions(there), kept)
+        assert clock.times(8, 1)[0] == days[-1] + pd.Timedelta(days=1)
+
+
+def test_a_midnight_that_is_left_out():
+    days = pd.date_range("2024-03-07", periods=6).tz_localize(
+        "America/Havana", nonexistent="shift_forward"
+    )
+    clock = make_clock(pd.DatetimeIndex(list(days)))
+    assert_array_equal(clock.positions(days), range(6))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_midnight_that_comes_twice(first):
+    days = pd.date_range("2023-11-03", periods=6)
+    days = days.tz_localize("America/Havana", ambiguous=np.full(6, first))
+    clock = make_clock(pd.DatetimeIndex(list(days)))
+    assert_array_equal(clock.positions(days), range(6))
 
 
 def test_another_zone_is_the_same_moment():
@@ -255,6 +284,9 @@ def test_times_of_another_kind():
     ],
 )
 def test_season_lengths(freq, lengths):
+    if freq == "s":  # of hours without a name of their own
+        assert season_lengths(pd.DateOffset(hours=1)) == (24, 168)
+        assert season_lengths(pd.offsets.BusinessHour()) == (1,)
     assert season_lengths(freq) == lengths
 
 

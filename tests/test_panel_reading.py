@@ -393,6 +393,34 @@ def test_columns_apart_from_the_series(kind):
         assert isinstance(answer, pd.Series)
 
 
+def test_a_column_as_a_series():
+    y = wide_frame(1)["a"]
+    for name in ("x", None):
+        panel, _, form = read_panel((y**2).rename(name), y)
+        assert_array_equal(panel.known[:, 0], y**2)
+    later = pd.Series([1.0, 2.0], DAYS[-2:] + pd.Timedelta(days=2), name="X")
+    assert_array_equal(form.read_future(later, panel).known[:, 0], [1, 2])
+    request = form.read_future([5.0, 6.0], panel)
+    answer = form.answer_rows(request.known[:, 0], request, panel)
+    assert answer.index.equals(DAYS[-2:] + pd.Timedelta(days=2))
+    panel, _, form = read_panel(y.to_frame() ** 2, list(y), past_columns=["a"])
+    assert_array_equal(panel.past[:, 0], y**2)
+    assert form.read_future([0, 0], panel).steps.tolist() == [2]
+    panel, _, form = read_panel(list(y**2), list(y))
+    request = form.read_future([5.0, 6.0], panel)
+    assert_array_equal(request.known, [[5], [6]])
+    assert_array_equal(form.answer_rows(np.ones(2), request, panel), [1, 1])
+
+
+def test_a_gap_before_the_rows_asked_for_needs_no_columns():
+    y = wide_frame(1)["a"]
+    exog = pd.DataFrame({"x": np.arange(6.0) ** 2}, DAYS)
+    panel, _, form = read_panel(exog.iloc[:2], y.iloc[:2])
+    request = form.read_future(exog.iloc[4:], panel)
+    assert_array_equal(request.known[:, 0], [np.nan, np.nan, 16, 25])
+    assert request.positions.tolist() == [4, 5]
+
+
 def test_an_index_alone():
     wide = wide_frame(1)
     for X in (pd.DataFrame(index=DAYS), DAYS):
@@ -539,6 +567,10 @@ BAD = {
         lambda: in_form("multi", wide_frame(2)).swaplevel().sort_index(),
         r"must have \(series, time\)",
     ),
+    "a missing level": (
+        lambda: pd.Series([1.0, 2], [["a", None], DAYS[:2]]),
+        "series of row 1 is missing",
+    ),
     "three levels": (
         lambda: rich_frame().set_index(["unique_id", "ds", "promo"]),
         "two levels",
@@ -562,6 +594,10 @@ BAD_TYPES = {
         "Column 'shop' must hold numbers.*id_col",
     ),
     "a list of strings": (lambda: ["1", "2"], "The series must hold numbers"),
+    "objects": (
+        lambda: pd.Series([1.0, {}], DAYS[:2], name="s"),
+        "'s' must hold numbers: .*dict",
+    ),
     "complex": (lambda: pd.Series([1j], DAYS[:1]), "has type complex128"),
     "strings in a column": (
         lambda: rich_frame().assign(promo="x"),
@@ -645,6 +681,14 @@ def test_columns_and_series_that_do_not_belong_together():
         read_panel(exog.iloc[:5], wide["a"])
     with pytest.raises(ValueError, match="row 0 is 2024-01-02 .* in X and 2024-01-01"):
         read_panel(exog.set_axis(DAYS + pd.Timedelta(days=1)), wide["a"])
+    twice = long_frame(wide).set_index(["unique_id", "ds"])
+    with pytest.raises(ValueError, match="y must be one column, but has 2"):
+        read_panel(twice, twice.assign(z=1))
+    long = long_frame(wide)
+    with pytest.raises(ValueError, match="X and y must have the same index"):
+        read_panel(long.drop(columns="y"), long["y"].iloc[::-1])
+    with pytest.raises(ValueError, match="X must have one or two dimensions"):
+        read_panel(np.ones((6, 1, 1)), wide["a"])
     with pytest.raises(ValueError, match="y must hold a value for each row"):
         read_panel(exog, np.ones((6, 2)))
 
@@ -661,6 +705,7 @@ BAD_FUTURES = {
     "twice": (lambda f: f.iloc[[0, 0]], "2024-01-07 .* of series 'a' is asked for twi"),
     "no column": (lambda f: f.drop(columns="promo"), "must have the .*column 'promo'"),
     "another column": (lambda f: f.assign(q=1), "column 'q', which fit had not"),
+    "no series": (lambda f: f.drop(columns="unique_id"), "no column 'unique_id'"),
     "a row left out": (
         lambda f: f.assign(ds=f.ds + pd.to_timedelta([0, 1], "D")),
         "missing for series 'a' at 2024-01-08",
@@ -700,6 +745,8 @@ def test_futures_of_another_form():
     panel, _, form = read_panel(exog, wide_frame(1)["a"])
     with pytest.raises(ValueError, match="must have the exogenous column 'x'"):
         form.read_future(DAYS, panel)
+    with pytest.raises(ValueError, match="one or two dimensions"):
+        form.read_future(np.ones((2, 1, 1)), panel)
     with pytest.raises(ValueError, match="X has 3 columns"):
         form.read_future(np.ones((2, 3)), panel)
 

@@ -86,7 +86,7 @@ class Clock:
                 f"The times must be {self.kind} like those before, but are {kind}."
             )
         positions = self._round(index)
-        return positions, np.asarray(self.times_at(positions) == index)
+        return positions, np.asarray(self._equal(self.times_at(positions), index))
 
     def times(self, first, n):
         """Return the times of `n` positions from `first` on, which may be negative.
@@ -103,6 +103,9 @@ class Clock:
 
     def _round(self, index):
         raise NotImplementedError
+
+    def _equal(self, times, index):
+        return times == index
 
 
 class IntegerClock(Clock):
@@ -194,6 +197,13 @@ class DatetimeClock(Clock):
             return self._places(index.tz_localize(None))
         first = self._stamp(pd.DatetimeIndex([self.origin]), unit)
         return (2 * (self._stamp(index, unit) - first) + step) // (2 * step)
+
+    def _equal(self, times, index):
+        if self.zone is None or not self._by_wall():
+            return times == index
+        # of a time of the day that the clock shows twice, either counts
+        wall = index.tz_convert(self.zone).tz_localize(None)
+        return times.tz_localize(None) == wall
 
     def _by_wall(self):
         return self._days() is not None or not isinstance(self.freq, pd.offsets.Tick)

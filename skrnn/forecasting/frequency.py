@@ -188,8 +188,20 @@ def infer_offset(times, rows, offsets):
     for series in np.argsort(-lengths, kind="stable")[:TRIED]:
         found = regular_offset(times[rows[offsets[series] : offsets[series + 1]]])
         if found is not None:
-            return found
-    return _frequent_offset(times, rows, offsets)
+            return _by_length(found, times)
+    return _by_length(_frequent_offset(times, rows, offsets), times)
+
+
+def _by_length(offset, times):
+    """Return days as hours where they are those of another time zone."""
+    days = {"Day": 1, "Week": 7}.get(type(offset).__name__)
+    if days is None or times.tz is None:
+        return offset
+    day = DAY // UNITS[times.unit]
+    wall = times.tz_localize(None).asi8 % day
+    if np.ptp(wall) > 0 and np.ptp(times.asi8 % day) == 0:
+        return pd.offsets.Hour(24 * days * offset.n)
+    return offset
 
 
 def regular_offset(times):
@@ -212,10 +224,11 @@ def _frequent_offset(times, rows, offsets):
     if len(later) == 0:
         return None
     local = times.tz_localize(None)
-    days, clock_times = np.divmod(local.asi8, DAY // UNITS[times.unit])
-    if (clock_times != clock_times[0]).any():
+    day = DAY // UNITS[times.unit]
+    if _most_frequent(local.asi8, later, earlier) % day:
         step = int(_most_frequent(times.asi8, later, earlier))
         return to_offset(pd.Timedelta(step * UNITS[times.unit], "ns"))
+    days = local.asi8 // day
     step = int(_most_frequent(days, later, earlier))
     by_month = _months_offset(local, later, earlier) if step >= 28 else None
     if by_month is not None:

@@ -335,8 +335,9 @@ def _refuse_target(table, form, panel):
     leaks = same.any(axis=0) if table.kind == "wide" else same.all(axis=0)
     for column in np.flatnonzero(leaks):
         name = form.names["known"][column]
-        number = panel.known[:, column]
-        if np.nanmin(number) < np.nanmax(number) or name == str(table.labels[-1]):
+        distinct = np.unique(panel.known[:, column])
+        # Indicators may agree with y by chance.
+        if name == str(table.labels[-1]) or (~np.isnan(distinct)).sum() > 2:
             raise ValueError(
                 f"Column {name!r} of X equals y, so that predict would be handed the "
                 "true future. Pass the series alone as X, or other columns."
