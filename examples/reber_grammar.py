@@ -45,9 +45,7 @@ def main():
 
     X = Sequences([one_hot(string) for string in strings])
     for cell in ["rnn", "lstm", "gru"]:
-        network = RNNClassifier(
-            cell=cell, learning_rate="cosine", max_iter=40, random_state=0
-        )
+        network = RNNClassifier(cell=cell, max_iter=40, random_state=0)
         network.fit(X[train], y[train])
         print(f"{cell:17} {network.score(X[test], y[test]):8.3f}", flush=True)
 

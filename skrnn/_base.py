@@ -31,7 +31,7 @@ from skrnn._deferred import (
     predict_raw,
     training,
 )
-from skrnn._inputs import check_tokens, given_embeddings
+from skrnn._inputs import given_embeddings
 from skrnn._reading import ReadingMixin
 from skrnn._samples import StepWeights, Validation, rows_of
 from skrnn._streams import StreamingMixin
@@ -89,6 +89,9 @@ class BaseRNN(
 
     # --- for the subclasses ---------------------------------------------------------
 
+    def _declare(self, classes):
+        """Take note of all classes that any call will bring, or of None."""
+
     @abstractmethod
     def _encode(self, y, reset):
         """Return y as numbers, (n_samples, n_targets); on reset learn its form."""
@@ -105,9 +108,11 @@ class BaseRNN(
     def _n_raw_outputs(self):
         """Return how many raw predictions the network makes for a sample."""
 
+    _weighs_classes = False
+
     def _class_weights(self, targets, sample_weight):
-        """Return the weights of the samples' classes, or None if all are 1."""
-        return None
+        """Return the weights of the samples' classes; asked if `_weighs_classes`."""
+        raise NotImplementedError
 
     def _scale_targets(self, targets, weights):
         """Learn the scale of the targets, each with its weight."""
@@ -129,7 +134,7 @@ class BaseRNN(
 
     # --- fit ------------------------------------------------------------------------
 
-    def _fit(self, X, y, sample_weight, validation, *, incremental=False):
+    def _fit(self, X, y, sample_weight, validation, *, incremental=False, classes=None):
         effective_n_jobs(self.n_jobs)  # raises before anything is changed
         continues = hasattr(self, "_parameters") and (incremental or self.warm_start)
         early_stopping = self.early_stopping and not incremental
@@ -137,6 +142,7 @@ class BaseRNN(
         # drawn before the split: the network starts the same with and without one
         seed = random_state.randint(np.iinfo(np.int32).max)
         with _unchanged_if_refused(self):
+            self._declare(classes)
             samples = self._read(
                 X,
                 y,
@@ -190,17 +196,17 @@ class BaseRNN(
 
     def _start(self, samples, seed):
         """Learn the scales, initialize the network and forget earlier training."""
-        data, rows = samples.data, samples.rows
+        present, rows = samples.data, samples.rows
         architecture = architecture_of(self, self._inputs, self._n_raw_outputs())
         self._objective = self._new_objective()
         if self.standardize:
             self._inputs.learn_scales(
-                data, samples.used_weights(), rows, samples.factors
+                present, samples.used_weights(), rows, samples.factors
             )
         targets, weights = samples.used_targets()
         self._scale_targets(targets, weights)
         network = network_of(architecture)
-        parameters = aligned_zeros((network.layout.size,), data.dtype)
+        parameters = aligned_zeros((network.layout.size,), present.dtype)
         with threadpool_limits(1, "blas"):  # whose bits depend on its threads
             network.initialize(parameters, np.random.RandomState(seed))
         views = network.layout.views(parameters)
@@ -348,7 +354,7 @@ class BaseRNN(
         """Return targets as the network sees them, as a data set."""
         values = self._standardized(targets.take(slice(None)))
         values = np.ascontiguousarray(values, dtype)
-        if self.return_sequences:
+        if self._inputs.per_step:
             return of_steps(values, targets.lengths)
         return PaddedData(values[:, np.newaxis])
 
@@ -368,7 +374,7 @@ class BaseRNN(
         # imported here: a tenth of a second that few need
         from sklearn.metrics import check_scoring
 
-        if self.return_sequences and isinstance(self.scoring, str):
+        if self._inputs.per_step and isinstance(self.scoring, str):
             raise ValueError(
                 f"scoring={self.scoring!r} does not know of steps: with "
                 "return_sequences=True pass skrnn.metrics.make_step_scorer("
@@ -550,59 +556,57 @@ class BaseRNN(
             raise ValueError(
                 f"pooling must be one of {HIDDEN_POOLINGS}, got {pooling!r}."
             )
-        data = self._read_for_prediction(X)
+        data, present = self._read_for_prediction(X)
         if pooling is None and self._inputs.steps_per_frame > 1:
             raise ValueError(
                 "With steps_per_frame > 1 there is a state for each frame, not for "
                 'each step: choose a pooling such as "last".'
             )
-        return _in_shape(X, data, self._states(data, pooling), pooling)
+        return _in_shape(X, data, self._states(present, pooling), pooling)
 
-    def _states(self, data, pooling):
+    def _states(self, present, pooling):
         """Return the states of the last recurrent layer, of samples or of steps."""
         body = replace(
             self._architecture, n_outputs=0, dense_layer_sizes=(), pooling=pooling
         )
-        return self._raw_of(data, body)
+        return self._raw_of(present, body)
 
-    def _predict_raw(self, data, architecture=None):
+    def _predict_raw(self, present, architecture=None):
         """Return the raw predictions for checked data, of samples or of steps.
 
-        Steps that are skipped have none. An architecture without the upper layers may
-        be given: its parameters are the first ones.
+        The data are without the steps that are skipped, which have none. An
+        architecture without the upper layers may be given: its parameters are the first
+        ones.
         """
         network = network_of(architecture or self._architecture)
         return predict_raw(
             network,
             self._parameters[: network.layout.size],
-            self._inputs.prepare(data),
+            self._inputs.prepare(present),
             *self._standardization(),
             effective_n_jobs(self.n_jobs),
         )
 
     def _read_for_prediction(self, X):
-        """Return the data set that X is."""
+        """Return the data set that X is, and it without the steps that are skipped."""
         check_is_fitted(self)
         data = self._checked_data(X, reset=False)
-        form = self._inputs
-        if form.n_tokens:
-            check_tokens(form.present(data), form.n_tokens, self.unknown_tokens)
-        return data
+        return data, self._present(data)
 
-    def _raw_of(self, data, architecture):
+    def _raw_of(self, present, architecture):
         """Return the raw predictions of an architecture, see `_predict_raw`.
 
         Where each step has one, a step that is skipped has that of the step before.
         """
-        raw = self._predict_raw(data, architecture)
+        raw = self._predict_raw(present, architecture)
         if self._inputs.skips and architecture.pooling is None:
-            raw = spread_steps(raw, self._inputs.present(data))
+            raw = spread_steps(raw, present)
         return raw
 
     def _checked_raw(self, X):
         """Return the data set that X is, and the raw predictions for it."""
-        data = self._read_for_prediction(X)
-        return data, self._raw_of(data, self._architecture)
+        data, present = self._read_for_prediction(X)
+        return data, self._raw_of(present, self._architecture)
 
     def _in_shape(self, X, data, predicted):
         """Return predictions of samples as they are, of steps in the shape of X."""

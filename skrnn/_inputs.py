@@ -31,6 +31,8 @@ class InputForm:
         Of each channel of tokens its place and the size of its vocabulary.
     embedding_dim : int
         0 without tokens.
+    per_step : bool
+        Whether there is a target for each step.
     n_channels : int
         Channels of the network.
     mean, scale : ndarray of shape (n_channels,)
@@ -43,6 +45,7 @@ class InputForm:
     padding_token: int | None
     n_tokens: tuple[tuple[int, int], ...]
     embedding_dim: int
+    per_step: bool
     n_channels: int
     mean: np.ndarray = field(default_factory=lambda: np.zeros(0))
     scale: np.ndarray = field(default_factory=lambda: np.ones(0))
@@ -66,6 +69,7 @@ class InputForm:
             padding_token=estimator.padding_token,
             n_tokens=(),
             embedding_dim=0,
+            per_step=bool(estimator.return_sequences),
             n_channels=n_channels,
         )
         if places:
@@ -104,11 +108,11 @@ class InputForm:
 
     def present(self, data):
         """Return the data set without the steps that are skipped."""
-        if self.missing == "mask":
-            data = SkipMissing(data)
+        is_masked = self.missing == "mask"
         if self.padding_token is not None:
-            data = SkipPadding(data, self._token_places, self.padding_token)
-        return data
+            places = self._token_places
+            return SkipPadding(data, places, self.padding_token, is_masked)
+        return SkipMissing(data) if is_masked else data
 
     @property
     def _token_places(self):
@@ -127,35 +131,35 @@ class InputForm:
             data = Indicator(data)
         return Differences(data) if self.differences else data
 
-    def learn_scales(self, data, weights, rows, factors=None):
+    def learn_scales(self, present, weights, rows, factors=None):
         """Standardize by the steps of these rows, all steps of a frame alike.
 
         Of weights there is one for each row, which multiplies the `factors`, a data set
         with one for each step.
         """
-        steps = self._with_derived(self.present(data))
+        steps = self._with_derived(present)
         mean, scale = channel_statistics(steps, weights, rows, factors)
         # what is this small has no reciprocal: as good as constant
-        scale[scale < np.finfo(data.dtype).tiny] = 1.0
+        scale[scale < np.finfo(present.dtype).tiny] = 1.0
         for place, _ in self.n_tokens:
             mean[place], scale[place] = 0.0, 1.0
         self.mean = np.tile(mean, self.steps_per_frame)
         self.scale = np.tile(scale, self.steps_per_frame)
 
-    def prepare(self, data):
-        """Return the data set that the network reads."""
-        data = self._with_derived(self.present(data))
+    def prepare(self, present):
+        """Return the data set that the network reads, of the steps that it sees."""
+        data = self._with_derived(present)
         if self.missing == "indicator":
             data = Filled(data, self._fill_values[: data.n_channels])
         return Frames(data, self.steps_per_frame) if self.steps_per_frame > 1 else data
 
-    def spread(self, data, values):
+    def spread(self, data, present, values):
         """Share out a number for each step of the network among the steps of X.
 
         The steps of a frame get equal parts, what is skipped gets 0.
         """
         n = self.steps_per_frame
-        present, parts = self.present(data), np.repeat(values / n, n)[:, np.newaxis]
+        parts = np.repeat(values / n, n)[:, np.newaxis]
         one_channel = of_steps(np.empty((present.lengths.sum(), 1)), present.lengths)
         every = slice(None)
         parts = Frames(one_channel, n).backward(every, parts)

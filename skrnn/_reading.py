@@ -33,7 +33,7 @@ def refuse_steps(y):
 class ReadingMixin:
     """Checks X, y and weights by the hyperparameters of the estimator it is mixed into.
 
-    That has `_encode` and `_class_weights`, see `BaseRNN`.
+    That has `_encode`, `_weighs_classes` and `_class_weights`, see `BaseRNN`.
     """
 
     def _checked_data(self, X, *, reset):
@@ -56,34 +56,42 @@ class ReadingMixin:
         elif not InputForm.of(self, data, self._inputs).is_like(self._inputs):
             raise ValueError(
                 "The network that was fitted before reads X in another way: missing, "
-                "differences, steps_per_frame, the tokens or the channels were others. "
-                "Call fit, with warm_start=False, to begin again."
+                "differences, steps_per_frame, return_sequences, the tokens or the "
+                "channels were others. Call fit, with warm_start=False, to begin again."
             )
         return self._with_targets(data, y, sample_weight, reset=new_targets)
 
     def _with_targets(self, data, y, sample_weight, *, reset):
         """Return `Samples` of a data set."""
-        form = self._inputs
-        if form.n_tokens:
-            check_tokens(form.present(data), form.n_tokens, self.unknown_tokens)
-        targets = self._checked_targets(data, y, reset)
-        present = form.present(data) if self.return_sequences else None
-        sample_weight, factors = check_step_weights(sample_weight, data, present)
-        rows, weights = self._training_rows(data, targets, sample_weight, factors)
-        samples = Samples(data, targets, weights, weights, rows, factors, factors)
+        present = self._present(data)
+        targets = self._checked_targets(data, present, y, reset)
+        weighted = present if self._inputs.per_step else None
+        sample_weight, factors = check_step_weights(sample_weight, data, weighted)
+        rows, weights = self._training_rows(present, targets, sample_weight, factors)
+        samples = Samples(present, targets, weights, weights, rows, factors, factors)
         return self._weighted_by_class(samples)
+
+    def _present(self, data):
+        """Return the data set without the steps that are skipped, its tokens checked.
+
+        This reads all of it.
+        """
+        present = self._inputs.present(data)
+        if self._inputs.n_tokens:
+            check_tokens(present, self._inputs.n_tokens, self.unknown_tokens)
+        return present
 
     def _weighted_by_class(self, samples):
         """Return the samples with the weights of their classes."""
+        if not self._weighs_classes:
+            return samples.without_weightless()
         targets, weights = samples.targets, samples.weights
         all_weights = StepWeights(weights, samples.factors, targets.lengths)
         everything = slice(None)
         of_classes = self._class_weights(
             targets.take(everything), all_weights.take(everything)[:, 0]
         )
-        if of_classes is None:
-            return samples.without_weightless()
-        if self.return_sequences:
+        if self._inputs.per_step:
             factors = of_classes[:, np.newaxis]
             if samples.factors is not None:
                 factors = factors * samples.factors.take(everything)
@@ -95,23 +103,24 @@ class ReadingMixin:
             raise ValueError("class_weight leaves no sample with a positive weight.")
         return samples
 
-    def _training_rows(self, data, targets, sample_weight, factors):
+    def _training_rows(self, present, targets, sample_weight, factors):
         """Return the rows to train on, in order, and a weight for each sample."""
+        n_samples = len(present)
         if sample_weight is None:
-            sample_weight = np.broadcast_to(1.0, (len(data),))  # one number in memory
+            sample_weight = np.broadcast_to(1.0, (n_samples,))  # one number in memory
         if not self.shuffle:  # the order is the user's
             return np.nonzero(sample_weight > 0)[0], sample_weight
-        content, encoded = self._inputs.present(data), np.zeros((len(data), 1))
-        if self.return_sequences:
+        content, encoded = present, np.zeros((n_samples, 1))
+        if self._inputs.per_step:
             content = Beside(content, targets)
             if factors is not None:
                 content = Beside(content, factors)
         else:
             encoded = targets.take(slice(None))
         rows, merged = canonical_rows(content, encoded, sample_weight)
-        if len(rows) == len(data):  # none is merged
+        if len(rows) == n_samples:  # none is merged
             return rows, sample_weight
-        weights = np.zeros(len(data))
+        weights = np.zeros(n_samples)
         weights[rows] = merged
         return rows, weights
 
@@ -129,7 +138,7 @@ class ReadingMixin:
             weights = samples.score_weights
         return samples._replace(score_weights=weights, rows=np.arange(len(data)))
 
-    def _checked_targets(self, data, y, reset):
+    def _checked_targets(self, data, present, y, reset):
         """Return the encoded targets as a data set.
 
         Those of steps, without the steps that the network does not see.
@@ -140,8 +149,7 @@ class ReadingMixin:
                 "the target y is None."
             )
         refuse_masked(y, "y")
-        if self.return_sequences:
-            present = self._inputs.present(data)
+        if self._inputs.per_step:
             targets = self._encode(read_steps(y, data, present), reset)
             return of_steps(targets, present.lengths)
         refuse_steps(y)
@@ -154,16 +162,15 @@ class ReadingMixin:
             )
         return PaddedData(targets[:, np.newaxis])
 
-    def _truth(self, data, y, sample_weight):
+    def _truth(self, data, present, y, sample_weight):
         """Return what raw predictions are compared with, and its weights or None.
 
         With `return_sequences` that of all steps but those that are skipped.
         """
-        if not self.return_sequences:
+        if not self._inputs.per_step:
             check_target_index(data, y)
             check_target_index(data, sample_weight, "sample_weight")
             return y, sample_weight
-        present = self._inputs.present(data)
         truth = read_steps(y, data, present)
         of_samples, factors = check_step_weights(sample_weight, data, present)
         if factors is not None:

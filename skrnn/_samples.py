@@ -128,10 +128,11 @@ def class_weights(class_weight, classes, targets, sample_weight):
 class Samples(NamedTuple):
     """A data set with its encoded targets and weights, and the rows to use of it.
 
-    Targets are a data set too: a single step for each sample, or all of its steps.
-    `weights` and `score_weights` have a number for each sample; `factors`, where there
-    are any, are a data set with one for each step, that the sample's weight multiplies.
-    `weights` and `factors` include those of the classes, the others do not.
+    `data` has the steps that the network sees. Targets are a data set too: a single
+    step for each sample, or all of its steps. `weights` and `score_weights` have a
+    number for each sample; `factors`, where there are any, are a data set with one for
+    each step, that the sample's weight multiplies. `weights` and `factors` include
+    those of the classes, the others do not.
     """
 
     data: Any

@@ -97,7 +97,13 @@ class StreamingMixin:
             )
         n = len(state)
         stream, inputs, memory = self._stream(n), self._inputs, None
-        if not inputs.is_plain:
+        if not inputs.is_plain:  # else the stream checks it
+            shape = n, stream.n_states + inputs.n_remembered
+            if state.shape != shape:
+                raise ValueError(
+                    f"state has shape {state.shape}, expected {shape}: pass what "
+                    "initial_state or step returned."
+                )
             memory = state[:, stream.n_states :]
             x, memory = inputs.next_step(x, memory, self.unknown_tokens)
             state = state[:, : stream.n_states]

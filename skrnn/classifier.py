@@ -499,7 +499,6 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             If X or y is not of one of these forms, has values that are not finite, or
             if training diverges; the message says where and what to try.
         """
-        self._declared_classes = None
         validation = Validation(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation)
 
@@ -540,6 +539,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
                 "class_weight='balanced' is not defined for partial_fit, which sees "
                 "a part of the classes at a time; pass a dict of weights."
             )
+        declared = None
         if hasattr(self, "_parameters"):
             if classes is not None and not np.array_equal(
                 self.classes_, unique_labels(classes)
@@ -550,8 +550,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         elif classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         else:
-            self._declared_classes = unique_labels(classes)
-        return self._fit(X, y, sample_weight, Validation(), incremental=True)
+            declared = unique_labels(classes)
+        return self._fit(
+            X, y, sample_weight, Validation(), incremental=True, classes=declared
+        )
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class for each sequence.
@@ -647,9 +649,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         # imported here: a tenth of a second that few need
         from sklearn.metrics import accuracy_score
 
-        data = self._read_for_prediction(X)
-        truth, weights = self._truth(data, y, sample_weight)
-        predicted = _by_parts(self._classes, self._predict_raw(data))
+        data, present = self._read_for_prediction(X)
+        truth, weights = self._truth(data, present, y, sample_weight)
+        predicted = _by_parts(self._classes, self._predict_raw(present))
         return accuracy_score(truth, predicted, sample_weight=weights)
 
     def _response(self, raw, response_method):
@@ -665,6 +667,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         )
 
     # --- what BaseRNN asks for ------------------------------------------------------
+
+    def _declare(self, classes):
+        self._declared_classes = classes
 
     def _encode(self, y, reset):
         # first, because check_classification_targets stumbles over NaN
@@ -728,9 +733,11 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             and np.array_equal(self.classes_, other.classes_)
         )
 
+    @property
+    def _weighs_classes(self):
+        return self.class_weight is not None
+
     def _class_weights(self, targets, sample_weight):
-        if self.class_weight is None:
-            return None
         if self._kind != "multilabel":
             return class_weights(
                 self.class_weight, self.classes_, targets[:, 0], sample_weight
@@ -786,7 +793,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         )
 
     def _strata(self, targets, n_held_out):
-        if self._kind == "multilabel" or self.return_sequences:
+        if self._kind == "multilabel" or self._inputs.per_step:
             return None
         counts = np.unique(targets, return_counts=True)[1]
         fits = len(counts) <= n_held_out <= len(targets) - len(counts)

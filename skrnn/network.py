@@ -270,7 +270,6 @@ class TrainingWorkspace(Workspace):
         A function of `skrnn.losses`.
     levels : ndarray
         Parameters of the loss.
-
     input_gradient : bool
         Whether `d_x` gets the gradient with respect to the inputs.
     adversarial_eps : float
@@ -318,10 +317,10 @@ class TrainingWorkspace(Workspace):
             self._record_forward(calls)
             self._record_backward(calls, network, loss, levels)
         self.program = calls.program()
-        self._reset_calls, self._carry_calls = Recording(), Recording()
 
     def record_pieces(self):
         """Make `reset` and `carry`, programs as in `PredictionWorkspace`."""
+        self._reset_calls, self._carry_calls = Recording(), Recording()
         self._record_reset(self._reset_calls)
         self._record_carry(self._carry_calls)
         self.reset = self._reset_calls.program()

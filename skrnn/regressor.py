@@ -553,9 +553,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         score : float
             1 for perfect predictions, 0 for those of a constant.
         """
-        data = self._read_for_prediction(X)
-        y, sample_weight = self._truth(data, y, sample_weight)
-        y_pred = self._from_raw(self._predict_raw(data))
+        data, present = self._read_for_prediction(X)
+        y, sample_weight = self._truth(data, present, y, sample_weight)
+        y_pred = self._from_raw(self._predict_raw(present))
         y = _check_y(y, multi_output=True, y_numeric=True, estimator=self)
         return self._score_encoded(y.reshape(len(y), -1), y_pred, sample_weight)
 

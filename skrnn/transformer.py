@@ -188,8 +188,7 @@ class RNNTransformer(
     >>> is_fast = np.arange(40) % 2
     >>> phases = rng.uniform(0, 6, size=(40, 1))
     >>> X = np.sin((0.4 + 0.5 * is_fast[:, np.newaxis]) * np.arange(30) + phases)
-    >>> features = RNNTransformer((8,), cell="gru", learning_rate="cosine",
-    ...                           max_iter=60, random_state=0)
+    >>> features = RNNTransformer((8,), cell="gru", max_iter=60, random_state=0)
     >>> states = features.fit_transform(X)
     >>> states.shape
     (40, 8)

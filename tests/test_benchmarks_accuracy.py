@@ -226,10 +226,6 @@ def test_copied_counts_the_last_symbols_only(load):
     assert load("recipes").copied(Model(), None, y) == 50
 
 
-@pytest.mark.xfail(
-    "pooling" not in RNNClassifier().get_params(),
-    reason="recipes and studies name hyperparameters that are not there yet",
-)
 @pytest.mark.parametrize("kind", ["recipes", "defaults"])
 def test_every_setting_is_a_hyperparameter(load, kind):
     classifier, regressor = RNNClassifier().get_params(), RNNRegressor().get_params()

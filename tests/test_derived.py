@@ -20,6 +20,7 @@ from skrnn.sequences import (
     PaddedData,
     Sequences,
     SkipMissing,
+    SkipPadding,
     backward_to,
 )
 
@@ -157,6 +158,35 @@ def test_skip_missing(missing, lengths, n_channels, dtype, seed):
             np.testing.assert_array_equal(
                 data.take(chosen)[kept], skipping.take(chosen)
             )
+
+
+@given(missing=st.sampled_from([0.0, 0.4]), **CASES)
+def test_padding_and_what_is_missing_are_skipped_together(
+    missing, lengths, n_channels, dtype, seed
+):
+    samples = make_samples(lengths, n_channels, dtype, missing, seed)
+    rng = np.random.default_rng(seed)
+    for sample in samples:
+        sample[:, 0] = rng.integers(0, 2, len(sample))
+        sample[0] = 1  # some step of each sample is left
+    kept = [(s[:, 0] != 0) & ~np.isnan(s).any(axis=1) for s in samples]
+    for data in forms(samples):
+        skipping = SkipPadding(data, [0], 0, missing=True)
+        assert_holds(skipping, [s[k] for s, k in zip(samples, kept, strict=True)])
+        np.testing.assert_array_equal(skipping.kept(slice(None)), np.concatenate(kept))
+        last = len(samples) - 1
+        for step, place in enumerate(np.flatnonzero(kept[last])):
+            assert skipping.source_step(last, step) == place
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [(False, "padding_token: sample 1"), (True, r"missing value \(NaN\): sample 0")],
+)
+def test_a_sample_of_padding_only_is_named(missing, message):
+    data = Sequences([[[0, 1], [2, np.nan]], [[0, 1], [0, 2]]])
+    with pytest.raises(ValueError, match=message):
+        SkipPadding(data, [0], 0, missing)
 
 
 def test_a_sample_of_missing_steps_only_is_named():

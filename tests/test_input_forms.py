@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
 from skrnn import RNNClassifier, RNNRegressor, Sequences
+from skrnn.sequences import SkipMissing
 
 RNG = np.random.default_rng(0)
 LENGTHS = [4, 7, 5, 3, 8, 4, 6, 3] * 5
@@ -142,6 +143,46 @@ def test_another_form_is_another_network():
     with pytest.raises(ValueError, match="reads X in another way"):
         model.set_params(differences=False).fit(RAGGED, Y)
     model.set_params(differences=True).fit(RAGGED, Y)
+
+
+def test_steps_are_no_samples_for_a_network_that_goes_on():
+    model = regressor().partial_fit(RAGGED, Y).set_params(return_sequences=True)
+    with pytest.raises(ValueError, match="return_sequences"):
+        model.partial_fit(RAGGED, [x[:, 0] for x in RAGGED])
+
+
+@pytest.mark.parametrize("make", [RNNRegressor, RNNClassifier])
+@pytest.mark.parametrize("per_step", [False, True])
+def test_what_there_is_a_target_for_was_settled_in_fit(make, per_step):
+    y = [x[:, 0] > 0 for x in RAGGED] if per_step else Y > 0
+    model = make(**BRIEF, return_sequences=per_step).fit(RAGGED, y)
+    score, predicted = model.score(RAGGED, y), model.predict(RAGGED)
+    model.set_params(return_sequences=not per_step)
+    assert model.score(RAGGED, y) == score
+    again = model.predict(RAGGED)
+    for one, other in zip(predicted, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+def test_what_is_skipped_is_looked_for_once(monkeypatch, per_step):
+    n_times = 0
+    count_steps = SkipMissing.__init__
+
+    def counting(self, data):
+        nonlocal n_times
+        n_times += 1
+        count_steps(self, data)
+
+    monkeypatch.setattr(SkipMissing, "__init__", counting)
+    X = with_holes()
+    y = [np.arange(len(x)) for x in X] if per_step else Y
+    model = regressor(missing="mask", return_sequences=per_step).fit(X, y)
+    assert n_times == 1
+    model.predict(X)
+    assert n_times == 2
+    model.score(X, y)
+    assert n_times == 3
 
 
 def test_a_fitted_model_goes_by_what_it_was_fitted_with():

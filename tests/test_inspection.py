@@ -466,6 +466,24 @@ def test_occlusion_of_missing_values_and_of_a_step():
         assert_allclose(found[0, t, 0], expected, rtol=1e-6, atol=1e-10)
 
 
+def test_occlusion_where_values_are_missing_and_tokens_are_padded():
+    numbers = RNG.normal(size=(30, 6))
+    tokens = RNG.integers(0, 4, size=(30, 6)).astype(float)
+    numbers[RNG.random(numbers.shape) < 0.3] = np.nan
+    numbers[:, 2], tokens[:, 2] = 1.0, 3.0  # some step of each sample is left
+    both = np.stack([numbers, tokens], axis=2)
+    options = {"token_channels": 1, "embedding_dim": 3, "n_tokens": 4}
+    y = np.nansum(numbers * tokens, axis=1)
+    model = regressor(both, y, missing="mask", padding_token=0, **options)
+    kept = (tokens != 0) & ~np.isnan(numbers)
+    rest = [x[k] for x, k in zip(both, kept, strict=True)]
+    plain = regressor(rest, y, **options)
+    falls = zip(occlusion(model, both), kept, occlusion(plain, rest), strict=True)
+    for of_sample, k, of_rest in falls:
+        assert_allclose(of_sample[k], of_rest, rtol=1e-8, atol=1e-12)
+        assert_array_equal(of_sample[~k], 0)
+
+
 # --- attention ------------------------------------------------------------------------
 
 

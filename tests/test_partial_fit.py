@@ -1,5 +1,7 @@
 """One pass at a time."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -97,6 +99,15 @@ def test_classes_are_needed_once():
     model.partial_fit(X[:3], CLASSES[:3], classes=[7, 2, 1, 0])
     with pytest.raises(ValueError, match="differs from the first call"):
         model.partial_fit(X, CLASSES, classes=[0, 1, 2])
+
+
+def test_a_refused_first_call_leaves_nothing_behind():
+    model = RNNClassifier(**BRIEF)
+    before = vars(model).copy()
+    for train in (model.fit, partial(model.partial_fit, classes=[0, 1])):
+        with pytest.raises(ValueError, match="NaN"):
+            train(X, np.full(len(X), np.nan))
+        assert vars(model) == before
 
 
 def test_a_call_may_lack_classes():

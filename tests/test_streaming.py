@@ -212,6 +212,17 @@ def test_states_that_do_not_fit():
         stepped(model, X, "predict_proba")
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"missing": "indicator"}, {"differences": True}], ids=str
+)
+def test_states_of_another_width(settings):
+    model = regressor(**settings).fit(X, SUMS)
+    state = model.initial_state(40)
+    for wrong in (np.hstack([state, state[:, :1]]), state[:, :-1], state[:, :0]):
+        with pytest.raises(ValueError, match=r"state has shape \(40, .* \(40, "):
+            model.step(X[:, 0], wrong)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 40])
 @pytest.mark.parametrize("settings", [{}, {"pooling": "attention"}], ids=str)
 def test_a_broken_state_breaks_nothing_else(settings, n):

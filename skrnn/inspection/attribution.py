@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skrnn._inputs import NO_TOKEN
 from skrnn.inspection.passes import Explained, Reading
-from skrnn.inspection.targets import checked_data, in_shape_of
+from skrnn.inspection.targets import in_shape_of
 from skrnn.network import network_of
 from skrnn.parameters import aligned_copy
 from skrnn.sequences import Sequences, like_steps, of_steps
@@ -81,7 +81,7 @@ def input_gradient(
     >>> X = np.random.default_rng(0).normal(size=(100, 6))
     >>> y = X[:, -1] - X[:, -2]  # the last change
     >>> model = RNNRegressor((8,), max_iter=100, random_state=0, alpha=0)
-    >>> model = model.set_params(learning_rate="cosine").fit(X, y)
+    >>> model = model.fit(X, y)
     >>> gradient = input_gradient(model, X)
     >>> gradient.shape
     (100, 6)
@@ -160,7 +160,7 @@ def integrated_gradients(
     >>> from skrnn.inspection import integrated_gradients
     >>> X = np.random.default_rng(0).normal(size=(100, 6))
     >>> model = RNNRegressor((8,), max_iter=20, random_state=0)
-    >>> model = model.set_params(learning_rate="cosine").fit(X, X[:, -1] * X[:, -2])
+    >>> model = model.fit(X, X[:, -1] * X[:, -2])
     >>> contributions = integrated_gradients(model, X, baseline=0.0)
     >>> change = model.predict(X) - model.predict(np.zeros((1, 6)))
     >>> bool(np.allclose(contributions.sum(axis=1), change))
@@ -221,7 +221,7 @@ def _baseline_of(estimator, data, baseline):
     if isinstance(baseline, str) or np.isscalar(baseline) or _is_vector(baseline):
         return _Constant(_constant_baseline(estimator, data, baseline))
     try:
-        compared = checked_data(estimator, baseline)
+        compared, _ = estimator._read_for_prediction(baseline)
     except (TypeError, ValueError) as error:
         raise type(error)(f"In baseline: {error}") from error
     check_consistent_length(data, compared)
@@ -341,7 +341,7 @@ def occlusion(
     >>> from skrnn.inspection import occlusion
     >>> X = np.random.default_rng(0).normal(size=(100, 6))
     >>> model = RNNRegressor((8,), max_iter=100, random_state=0)
-    >>> model = model.set_params(learning_rate="cosine").fit(X, X[:, -1])
+    >>> model = model.fit(X, X[:, -1])
     >>> falls = occlusion(model, X[:1], baseline=0.0)
     >>> bool(np.allclose(falls[0, -1], X[0, -1], atol=0.2))
     True

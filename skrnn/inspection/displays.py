@@ -78,7 +78,7 @@ class AttributionDisplay(_Display):
     >>> from skrnn import RNNRegressor
     >>> from skrnn.inspection import AttributionDisplay
     >>> X = np.random.default_rng(0).normal(size=(100, 6))
-    >>> model = RNNRegressor((8,), max_iter=5, learning_rate="cosine").fit(X, X[:, -1])
+    >>> model = RNNRegressor((8,), max_iter=5).fit(X, X[:, -1])
     >>> display = AttributionDisplay.from_estimator(model, X[0])  # doctest: +SKIP
     """
 

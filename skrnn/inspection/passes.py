@@ -8,13 +8,12 @@ from skrnn.inspection.targets import (
     Score,
     check_network,
     check_step,
-    checked_data,
 )
 from skrnn.layers import Embedding
 from skrnn.network import network_of
 from skrnn.prediction import predict_raw
 from skrnn.sequences import PaddedData, backward_to, of_steps
-from skrnn.sequences.steps import kept_steps
+from skrnn.sequences.steps import last_kept
 
 
 class Reading:
@@ -32,6 +31,8 @@ class Reading:
     network : Network
     data : PaddedData or Sequences
         What X is.
+    present : PaddedData, Sequences or SkipMissing
+        The same without the steps that are skipped.
     per_step : bool
         Whether there is a prediction for each step, not only for each sample.
     """
@@ -41,7 +42,7 @@ class Reading:
         self.estimator = estimator
         self.network = network_of(estimator._architecture)
         self.per_step = self.network.per_step
-        self.data = checked_data(estimator, X)
+        self.data, self.present = estimator._read_for_prediction(X)
 
     def passes(self, data, parameters, loss, levels, targets, weights):
         """Go forward and backward through a data set, see `backward_passes`.
@@ -62,7 +63,7 @@ class Reading:
         prepared : PaddedData, Sequences or Derived
             What the network reads of `data`.
         """
-        prepared = self.estimator._inputs.prepare(data)
+        prepared = self._prepared(data)
         of_predictions = (self._data_set(v, prepared) for v in (targets, weights))
         for rows, work in backward_passes(
             self.network,
@@ -74,6 +75,11 @@ class Reading:
             *of_predictions,
         ):
             yield rows, work, prepared
+
+    def _prepared(self, data):
+        """Return what the network reads of a data set."""
+        form = self.estimator._inputs
+        return form.prepare(form.present(data))
 
     def _data_set(self, values, prepared):
         """Return numbers of each prediction as a data set."""
@@ -87,7 +93,7 @@ class Reading:
         That is the last four arguments of `passes`, all samples with a weight of 1.
         """
         estimator = self.estimator
-        targets = estimator._checked_targets(self.data, y, reset=False)
+        targets = estimator._checked_targets(self.data, self.present, y, False)
         targets = targets.take(slice(None))
         loss, levels = estimator._loss()
         weights = np.ones((len(targets), 1))
@@ -157,13 +163,9 @@ class Explained(Reading):
 
     def _prediction_of_steps(self):
         """Return the number of the prediction that each step of X has."""
-        data, form = self.data, self.estimator._inputs
-        if not (self.per_step and form.skips):
-            return np.arange(data.lengths.sum())
-        present = form.present(data)  # a skipped step has that of the step before
-        at = np.cumsum(kept_steps(present)) - 1
-        first = np.cumsum(present.lengths) - present.lengths
-        return np.maximum(at, np.repeat(first, data.lengths))
+        if not (self.per_step and self.estimator._inputs.skips):
+            return np.arange(self.data.lengths.sum())
+        return last_kept(self.present)  # as `spread_steps` does it
 
     def _chosen_steps(self, step):
         """Return the steps whose scores count, of all samples."""
@@ -177,17 +179,16 @@ class Explained(Reading):
         return predict_raw(
             self.network,
             parameters,
-            self.estimator._inputs.prepare(data),
+            self._prepared(data),
             *self.estimator._standardization(),
             effective_n_jobs(self.estimator.n_jobs),
         )
 
     def seen(self):
         """Tell of each step of X whether the network reads it: (n_steps, 1)."""
-        form = self.estimator._inputs
-        if not form.skips:
+        if not self.estimator._inputs.skips:
             return np.ones((self.data.lengths.sum(), 1), bool)
-        return form.present(self.data).kept(np.arange(len(self.data)))[:, np.newaxis]
+        return self.present.kept(slice(None))[:, np.newaxis]
 
     def values(self, data):
         """Return the score of each sample of a data set that differs in values only."""

@@ -60,7 +60,7 @@ def attention_weights(estimator: Any, X: Any) -> Any:
     >>> from skrnn.inspection import attention_weights
     >>> X = np.random.default_rng(0).normal(size=(60, 5))
     >>> model = RNNClassifier((4,), pooling="attention", max_iter=5, tol=0)
-    >>> model = model.set_params(learning_rate="cosine").fit(X, X.max(axis=1) > 1.5)
+    >>> model = model.fit(X, X.max(axis=1) > 1.5)
     >>> weights = attention_weights(model, X)
     >>> weights.shape, bool(np.allclose(weights.sum(axis=1), 1))
     ((60, 5), True)
@@ -86,7 +86,7 @@ def attention_weights(estimator: Any, X: Any) -> Any:
         buffers = work.stack[place].buffers
         weights = (buffers.parts["attention"] if several else buffers).weights
         read.append(steps_in_lanes(weights[:, np.newaxis], prepared.lengths[rows]))
-    values = form.spread(data, np.concatenate(read)[:, 0])
+    values = form.spread(data, reading.present, np.concatenate(read)[:, 0])
     return like_steps(X, data, values)
 
 
@@ -143,7 +143,7 @@ def gradient_norms(estimator: Any, X: Any, y: Any, *, align: str = "end") -> np.
     >>> from skrnn.inspection import gradient_norms
     >>> X = np.random.default_rng(0).normal(size=(100, 30))
     >>> model = RNNRegressor((8,), cell="rnn", max_iter=2, random_state=0)
-    >>> model = model.set_params(learning_rate="cosine").fit(X, X[:, 0])
+    >>> model = model.fit(X, X[:, 0])
     >>> norms = gradient_norms(model, X, X[:, 0])
     >>> norms.shape
     (1, 30)

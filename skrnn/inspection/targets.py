@@ -8,7 +8,6 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._base import BaseRNN
-from skrnn._inputs import check_tokens
 from skrnn.scaling import like_data
 from skrnn.sequences import PaddedData, like_steps
 
@@ -26,14 +25,6 @@ def check_network(estimator):
             f"{type(estimator).__name__}.{inner}"
         )
     check_is_fitted(estimator)
-
-
-def checked_data(estimator, X):
-    """Return X as a data set that a fitted network can read."""
-    data, form = estimator._checked_data(X, reset=False), estimator._inputs
-    if form.n_tokens:
-        check_tokens(form.present(data), form.n_tokens, estimator.unknown_tokens)
-    return data
 
 
 def in_shape_of(X, data, values):

@@ -349,12 +349,9 @@ class SkipMissing(Derived):
         Returns
         -------
         step : int
-            Before any stage of `SkipMissing` on top of one another.
+            Its place in `data`.
         """
-        step = int(np.flatnonzero(self.kept(np.array([sample])))[step])
-        if isinstance(self._data, SkipMissing):
-            return self._data.source_step(sample, step)
-        return step
+        return int(np.flatnonzero(self.kept(np.array([sample])))[step])
 
     def _read(self, rows):
         """Yield all steps of some samples and which of them are left, by blocks."""
@@ -378,6 +375,8 @@ class SkipPadding(SkipMissing):
         The channels that hold tokens.
     token : int
         The padding.
+    missing : bool, default=False
+        Whether steps with missing values are left out too.
 
     Raises
     ------
@@ -390,17 +389,28 @@ class SkipPadding(SkipMissing):
     >>> from skrnn.sequences import Sequences, SkipPadding
     >>> SkipPadding(Sequences([[3, 1, 0], [2, 0, 0]]), [0], 0).lengths
     array([2, 1])
+    >>> data = Sequences([[[3, 0.5], [1, np.nan], [0, 0]]])
+    >>> SkipPadding(data, [0], 0, missing=True).lengths
+    array([1])
     """
 
     _nothing_left = "There is nothing but padding_token: {}. Leave the sample out."
+    _nothing_left_of_both = (
+        "There is nothing but padding_token and steps with a missing value (NaN): {}. "
+        "Leave the sample out, or impute its missing values."
+    )
 
-    def __init__(self, data, places, token):
+    def __init__(self, data, places, token, missing=False):
         self._places = places
         self._token = token
+        self._missing = missing
+        if missing:
+            self._nothing_left = self._nothing_left_of_both
         super().__init__(data)
 
     def _is_kept(self, steps):
-        return (steps[:, self._places] != self._token).any(axis=1)
+        kept = (steps[:, self._places] != self._token).any(axis=1)
+        return kept & super()._is_kept(steps) if self._missing else kept
 
 
 class Indicator(Derived):

@@ -65,7 +65,10 @@ class PaddedData:
         """
         # Indexing by integers copies already, a slice is a view.
         view = isinstance(rows, slice)
-        X = self._X[rows].astype(self.dtype, order="C", copy=view)
+        # Twice as fast as indexing, but it would copy all of what is not contiguous.
+        take = not view and self._X.flags.c_contiguous
+        X = self._X.take(rows, axis=0) if take else self._X[rows]
+        X = X.astype(self.dtype, order="C", copy=view)
         steps = X.reshape(-1, self.n_channels)
         if self._uniform:
             return steps

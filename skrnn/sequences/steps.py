@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skrnn.sequences.check import check_target_index
-from skrnn.sequences.derived import SkipMissing
 from skrnn.sequences.forms import PaddedData, Sequences
 from skrnn.sequences.frames import instance_order, is_pandas
 from skrnn.sequences.numeric import refuse_masked
@@ -180,7 +179,7 @@ def read_steps(y, data, present, name="y"):
     steps = _without_padding(flat_steps(y, name), data)
     check_same_steps(Steps(None, data.lengths, data.index, "X"), steps)
     values = steps.column()
-    return values if present is data else values[kept_steps(present)]
+    return values if present is data else values[present.kept(slice(None))]
 
 
 def _without_padding(steps, data):
@@ -247,26 +246,6 @@ def of_steps(values, lengths):
     return Sequences._of(values, np.cumsum(lengths) - lengths, lengths, None, None)
 
 
-def kept_steps(present):
-    """Tell which steps of a data set are left where some are skipped.
-
-    Parameters
-    ----------
-    present : SkipMissing
-        Or several, one in the other.
-
-    Returns
-    -------
-    kept : ndarray of bool of shape (n_steps,)
-    """
-    kept = present.kept(slice(None))
-    if not isinstance(present._data, SkipMissing):
-        return kept
-    of_all = kept_steps(present._data)
-    of_all[of_all.nonzero()] = kept
-    return of_all
-
-
 def spread_steps(values, present):
     """Return values of the kept steps at all steps: the last known, or the first.
 
@@ -275,10 +254,16 @@ def spread_steps(values, present):
     values : ndarray of shape (n_kept_steps, k)
     present : SkipMissing
     """
-    kept = kept_steps(present)
-    at = np.cumsum(kept) - 1
+    return values[last_kept(present)]
+
+
+def last_kept(present):
+    """Return for each step of all the number of the last that is kept, or the first.
+
+    Parameters
+    ----------
+    present : SkipMissing
+    """
+    at = np.cumsum(present.kept(slice(None))) - 1
     first = np.cumsum(present.lengths) - present.lengths
-    source = present
-    while isinstance(source, SkipMissing):
-        source = source._data
-    return values[np.maximum(at, np.repeat(first, source.lengths))]
+    return np.maximum(at, np.repeat(first, present.source_lengths))
