@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)]+)\)")
+# Pages whose code needs libraries that the tests do not.
+NEEDS = {"other_libraries.md": ["sktime", "skforecast", "mlforecast"]}
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 
@@ -29,8 +31,12 @@ def assert_same(printed, expected):
 
 
 @pytest.mark.needs_jit
+# sktime's, about a default of its own
+@pytest.mark.filterwarnings("ignore:The default of config:FutureWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_runs_and_prints_what_it_says(page):
+    for library in NEEDS.get(page.name, []):
+        pytest.importorskip(library)
     namespace = {"__name__": page.stem}
     for number, code in enumerate(PYTHON.findall(page.read_text("utf-8")), 1):
         output = io.StringIO()
