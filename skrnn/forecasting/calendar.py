@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from skrnn.forecasting.frequency import DAY, NANOSECONDS, measure
+from skrnn.forecasting.frequency import DAY, NANOSECONDS, UNITS, measure
 
 # Nanoseconds, as all limits here; those of a month and a year are their least.
 WEEK, MONTH, YEAR = 7 * DAY, 28 * DAY, 365 * DAY
@@ -34,9 +34,9 @@ def calendar_features(times, freq):
     >>> names
     ['week_sin', 'week_cos', 'month_sin', 'month_cos', 'year_sin', 'year_cos']
     >>> features[:, :2].round(2)
-    array([[0.  , 1.  ],
-           [0.78, 0.62],
-           [0.97, -0.22]])
+    array([[ 0.  ,  1.  ],
+           [ 0.78,  0.62],
+           [ 0.97, -0.22]])
     """
     if not isinstance(times, pd.DatetimeIndex | pd.PeriodIndex):
         return np.empty((len(times), 0)), []
@@ -64,7 +64,8 @@ def _step(freq):
 
 def _phases(times, unit, step):
     """Return how much of each part has passed, from 0 to 1, by the name of the part."""
-    day = times.as_unit("ns").asi8 % DAY
+    scale = UNITS[times.unit]
+    day = times.asi8 % (DAY // scale) * scale
     phases = {}
     for name in ("minute", "hour"):
         cycle = NANOSECONDS[name]

@@ -1,14 +1,13 @@
 """Whole-number positions in place of times: the frequency that all series share."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skrnn.forecasting.frequency import DAY, regular_offset
-
-UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # of datetimes, in nanoseconds
+from skrnn.forecasting.frequency import DAY, UNITS, regular_offset
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class Clock:
                 f"The times must be {self.kind} like those before, but are {kind}."
             )
         positions = self._round(index)
-        return positions, np.asarray(self.times_at(positions) == index)
+        return positions, np.asarray(self._equal(self.times_at(positions), index))
 
     def times(self, first, n):
         """Return the times of `n` positions from `first` on, which may be negative.
@@ -104,6 +103,9 @@ class Clock:
 
     def _round(self, index):
         raise NotImplementedError
+
+    def _equal(self, times, index):
+        return times == index
 
 
 class IntegerClock(Clock):
@@ -162,12 +164,14 @@ class DatetimeClock(Clock):
         return self.origin.tz
 
     def times(self, first, n):
-        """Return the datetimes of `n` positions, with their freq set."""
+        """Return the datetimes of `n` positions, with their freq set.
+
+        It is None where a change of the clock leaves one of the times out.
+        """
         times = self.times_at(np.arange(first, first + n))
-        try:
+        # pandas checks it, and no list of its errors holds for all of its versions
+        with suppress(Exception):
             times.freq = self.freq
-        except ValueError:  # a time of the day that a change of the clock leaves out
-            pass
         return times
 
     def times_at(self, positions):
@@ -193,6 +197,13 @@ class DatetimeClock(Clock):
             return self._places(index.tz_localize(None))
         first = self._stamp(pd.DatetimeIndex([self.origin]), unit)
         return (2 * (self._stamp(index, unit) - first) + step) // (2 * step)
+
+    def _equal(self, times, index):
+        if self.zone is None or not self._by_wall():
+            return times == index
+        # of a time of the day that the clock shows twice, either counts
+        wall = index.tz_convert(self.zone).tz_localize(None)
+        return times.tz_localize(None) == wall
 
     def _by_wall(self):
         return self._days() is not None or not isinstance(self.freq, pd.offsets.Tick)

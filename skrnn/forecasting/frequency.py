@@ -8,6 +8,7 @@ from pandas.tseries.frequencies import to_offset
 
 NANOSECONDS = {"second": 10**9, "minute": 60 * 10**9, "hour": 3600 * 10**9}
 DAY = 24 * NANOSECONDS["hour"]
+UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # of datetimes
 # Series tried one by one, the longest first, before differences are counted.
 TRIED = 8
 
@@ -187,8 +188,20 @@ def infer_offset(times, rows, offsets):
     for series in np.argsort(-lengths, kind="stable")[:TRIED]:
         found = regular_offset(times[rows[offsets[series] : offsets[series + 1]]])
         if found is not None:
-            return found
-    return _frequent_offset(times, rows, offsets)
+            return _by_length(found, times)
+    return _by_length(_frequent_offset(times, rows, offsets), times)
+
+
+def _by_length(offset, times):
+    """Return days as hours where they are those of another time zone."""
+    days = {"Day": 1, "Week": 7}.get(type(offset).__name__)
+    if days is None or times.tz is None:
+        return offset
+    day = DAY // UNITS[times.unit]
+    wall = times.tz_localize(None).asi8 % day
+    if np.ptp(wall) > 0 and np.ptp(times.asi8 % day) == 0:
+        return pd.offsets.Hour(24 * days * offset.n)
+    return offset
 
 
 def regular_offset(times):
@@ -210,12 +223,12 @@ def _frequent_offset(times, rows, offsets):
     later, earlier = rows[places], rows[places - 1]
     if len(later) == 0:
         return None
-    stamps = times.as_unit("ns").asi8
     local = times.tz_localize(None)
-    days, clock_times = np.divmod(local.as_unit("ns").asi8, DAY)
-    if (clock_times != clock_times[0]).any():
-        step = int(_most_frequent(stamps, later, earlier))
-        return to_offset(pd.Timedelta(step, "ns"))
+    day = DAY // UNITS[times.unit]
+    if _most_frequent(local.asi8, later, earlier) % day:
+        step = int(_most_frequent(times.asi8, later, earlier))
+        return to_offset(pd.Timedelta(step * UNITS[times.unit], "ns"))
+    days = local.asi8 // day
     step = int(_most_frequent(days, later, earlier))
     by_month = _months_offset(local, later, earlier) if step >= 28 else None
     if by_month is not None:

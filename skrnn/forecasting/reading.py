@@ -162,11 +162,8 @@ def read_panel(
     """
     names = Names(id_col, time_col, target_col) if like is None else like.table.names
     table = read_table(X, y, names)
-    if like is not None and table.kind != like.table.kind:
-        raise ValueError(
-            f"The data must be {FORMS[like.table.kind]} as in fit, but is "
-            f"{FORMS[table.kind]}."
-        )
+    if like is not None:
+        table = _of_same_kind(table, like.table)
     if len(table.codes) == 0:
         raise ValueError("There are no rows: a forecast needs some history.")
     order, offsets = _by_series(table)
@@ -185,6 +182,16 @@ def read_panel(
         form = _matching(like, table, static)
     panel = _fill(table, form, order, positions, offsets, static)
     return panel, clock, form
+
+
+def _of_same_kind(table, like):
+    """Return the table with the id of a single series; raise if the form is another."""
+    if table.kind != like.kind:
+        raise ValueError(
+            f"The data must be {FORMS[like.kind]} as in fit, but is "
+            f"{FORMS[table.kind]}."
+        )
+    return replace(table, ids=like.ids) if len(like.ids) else table
 
 
 def _by_series(table):
@@ -256,9 +263,10 @@ def _matching(like, table, static):
 
 
 def _bare(table):
-    """Return a table without its content."""
+    """Return a table without its content, but the id of a form that has only one."""
+    single = table.kind in ("array", "series") or table.names.id is None
     none = dict.fromkeys(("places", "times", "values", "columns", "lines", "index"))
-    return replace(table, codes=None, ids=table.ids[:0], **none)
+    return replace(table, codes=None, ids=table.ids[:single], **none)
 
 
 def _fill(table, form, order, positions, offsets, static):
@@ -327,8 +335,9 @@ def _refuse_target(table, form, panel):
     leaks = same.any(axis=0) if table.kind == "wide" else same.all(axis=0)
     for column in np.flatnonzero(leaks):
         name = form.names["known"][column]
-        number = panel.known[:, column]
-        if np.nanmin(number) < np.nanmax(number) or name == str(table.labels[-1]):
+        distinct = np.unique(panel.known[:, column])
+        # Indicators may agree with y by chance.
+        if name == str(table.labels[-1]) or (~np.isnan(distinct)).sum() > 2:
             raise ValueError(
                 f"Column {name!r} of X equals y, so that predict would be handed the "
                 "true future. Pass the series alone as X, or other columns."

@@ -23,13 +23,16 @@ def read_table(X, y, names):
     Parameters
     ----------
     X, y : object
-        As :class:`~skrnn.RNNForecaster` takes them.
+        As :class:`~skrnn.RNNForecaster` takes them. None for either means that the
+        other holds the series.
     names : Names
 
     Returns
     -------
     table : Table
     """
+    if X is None:
+        X, y = y, None
     if y is not None:
         return _pair(X, y, names)
     if not isinstance(X, pd.Series | pd.DataFrame):
@@ -50,7 +53,7 @@ def is_long(X, names):
                 f"{names.time!r} of times. Set time_col."
             )
         return False
-    if names.id in X.index.names:
+    if names.id is not None and names.id in X.index.names:
         raise ValueError(
             f"{names.id!r} is the index, not a column: pass frame.reset_index()."
         )
@@ -63,8 +66,8 @@ def _array(X):
     if values.ndim != 1:
         raise ValueError(
             "A single series must have one dimension, but the data has "
-            f"{values.ndim}, shape {values.shape}. Pass several series as a DataFrame, "
-            "a column a series."
+            f"{values.ndim}, shape {values.shape}. Pass several series as a pandas "
+            "DataFrame, a column a series."
         )
     return replace(array_keys(len(values)), values=as_numbers(values, "The series"))
 
