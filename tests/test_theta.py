@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
-from skrnn.forecasting import theta
+from skrnn.forecasting import seasonality
 from skrnn.forecasting.theta import theta_forecasts
 
 RNG = np.random.default_rng(7)
@@ -121,11 +121,11 @@ def classical_indices(y, m, combine):
 def test_indices_are_those_of_the_classical_decomposition(m):
     y = 50 + RNG.normal(size=31) + 10 * np.sin(np.arange(31) * 2 * np.pi / m)
     season = np.zeros(m)
-    assert theta._seasonal_indices(y, season)
+    assert seasonality.seasonal_indices(y, season)
     expected = classical_indices(y, m, np.divide)
     assert_allclose(season, expected / expected.mean())
     y -= 50
-    assert not theta._seasonal_indices(y, season)
+    assert not seasonality.seasonal_indices(y, season)
     expected = classical_indices(y, m, np.subtract)
     assert_allclose(season, expected - expected.mean())
 

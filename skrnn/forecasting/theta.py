@@ -20,9 +20,13 @@ method and their relationship to state space models", IJF 32 (2016).
 import numpy as np
 
 from skrnn._jit import inner, kernel
+from skrnn.forecasting.seasonality import (
+    ends_of,
+    filled,
+    is_seasonal,
+    seasonal_indices,
+)
 
-# The 90 % quantile that both sides of the autocorrelation test share.
-SEASONAL_T = 1.645
 # Fewer points do not determine three parameters.
 N_POINTS_OPTIMISED = 8
 # The first one-step errors tell about the initial values only, and are not counted.
@@ -133,11 +137,11 @@ def _forecast_all(values, offsets, season_length, optimised, forecasts):
 @kernel
 def _forecast(series, m, optimised, out):
     """Forecast one series into `out` (horizon,), untouched if it has no value."""
-    first, last = _ends(series)
+    first, last = ends_of(series)
     if last < first:
         return
     n = last + 1 - first
-    y = _filled(series[first : last + 1])
+    y = filled(series[first : last + 1])
     n_hidden = len(series) - 1 - last  # steps at the end that are missing
     ahead = np.empty(n_hidden + len(out))
     scale = np.abs(y).mean()
@@ -146,8 +150,8 @@ def _forecast(series, m, optimised, out):
         return
     y /= scale  # so that nothing depends on the units
     season, is_factor = np.zeros(m), False
-    if _is_seasonal(y, m):
-        is_factor = _seasonal_indices(y, season)
+    if is_seasonal(y, m):
+        is_factor = seasonal_indices(y, season)
         for t in range(n):
             y[t] = y[t] / season[t % m] if is_factor else y[t] - season[t % m]
     if optimised and n >= N_POINTS_OPTIMISED:
@@ -158,87 +162,6 @@ def _forecast(series, m, optimised, out):
         index = season[(n + n_hidden + h) % m]
         value = ahead[n_hidden + h]
         out[h] = scale * (value * index if is_factor else value + index)
-
-
-@inner
-def _ends(series):
-    """Return the first and the last step with a value; the last is -1 without any."""
-    first, last = 0, len(series) - 1
-    while last >= 0 and np.isnan(series[last]):
-        last -= 1
-    while first < last and np.isnan(series[first]):
-        first += 1
-    return first, last
-
-
-@kernel
-def _filled(series):
-    """Return a copy with lines across missing values; the ends are there."""
-    y = series.copy()
-    before = 0
-    for t in range(1, len(y)):
-        if not np.isnan(series[t]):
-            slope = (y[t] - y[before]) / (t - before)
-            for s in range(before + 1, t):
-                y[s] = y[before] + slope * (s - before)
-            before = t
-    return y
-
-
-# Season -------------------------------------------------------------------------------
-
-
-@kernel
-def _is_seasonal(y, m):
-    """Whether the autocorrelation at lag m is significant, those before it allowed."""
-    n = len(y)
-    if m < 2 or n < 3 * m:
-        return False
-    d = y - y.mean()
-    variance = np.dot(d, d)
-    if variance <= 0.0:
-        return False
-    before, r = 0.0, 0.0
-    for lag in range(1, m + 1):
-        before += r * r
-        r = np.dot(d[lag:], d[: n - lag]) / variance
-    limit = SEASONAL_T * np.sqrt((1.0 + 2.0 * before) / n)
-    return np.abs(r) > limit
-
-
-@kernel
-def _seasonal_indices(y, season):
-    """Put the indices into `season` (m,), of which y[t] has the (t mod m)-th.
-
-    Returns whether they are factors, which they are where the values are positive.
-    """
-    if y.min() > 0.0:
-        _mean_deviations(y, season, True)
-        season /= season.mean()
-        # Dividing by less would blow up what is noise.
-        if season.min() > 0.01:
-            return True
-    _mean_deviations(y, season, False)
-    season -= season.mean()
-    return False
-
-
-@kernel
-def _mean_deviations(y, season, is_factor):
-    """Average what y is to its moving mean over a season, for each step of a season."""
-    n, m = len(y), len(season)
-    half = m // 2
-    season[:] = 0.0
-    counts = np.zeros(m)
-    for t in range(half, n - half):
-        if m % 2:
-            trend = y[t - half : t + half + 1].sum() / m
-        else:
-            ends = 0.5 * (y[t - half] + y[t + half])
-            trend = (y[t - half + 1 : t + half].sum() + ends) / m
-        season[t % m] += y[t] / trend if is_factor else y[t] - trend
-        counts[t % m] += 1.0
-    season /= counts
 
 
 # Standard theta -----------------------------------------------------------------------

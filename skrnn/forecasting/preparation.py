@@ -1,0 +1,147 @@
+"""Series on a scale on which changes are alike at every level, and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skrnn._jit import kernel
+from skrnn.forecasting.seasonality import (
+    ends_of,
+    filled,
+    is_seasonal,
+    mean_deviations,
+    shrunk,
+)
+
+# Values this much smaller than the median would rule all differences of logarithms.
+SMALLEST_SHARE = 1e-3
+# So far from all that was seen is no forecast, but an overflow.
+WIDEST = 20.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Series as the networks see them: ``z = f(value / unit) - season``.
+
+    Attributes
+    ----------
+    values : ndarray of float64 of shape (n_values,)
+        Each z, NaN where the value is missing.
+    is_log : ndarray of bool of shape (n_series,)
+        Whether f is the logarithm, else it leaves its argument as it is.
+    units : ndarray of float64 of shape (n_series,)
+        The median size of the values of a series.
+    seasons : ndarray of float64 of shape (n_series, season_length)
+        The t-th value of a series has season ``t % season_length``; zeros without one.
+    floors : ndarray of float64 of shape (n_series,)
+        What no forecast falls below: 0 if no value did, else -inf.
+    """
+
+    values: np.ndarray
+    is_log: np.ndarray
+    units: np.ndarray
+    seasons: np.ndarray
+    floors: np.ndarray
+
+    @property
+    def is_seasonal(self):
+        """Whether each series has a season that is taken out, (n_series,)."""
+        return self.seasons.any(axis=1)
+
+    def restore(self, z, first):
+        """Return the values that some z stand for.
+
+        Parameters
+        ----------
+        z : ndarray of shape (n_series, n_steps, ...)
+        first : ndarray of int of shape (n_series,)
+            The number of the first of these steps in its series.
+        """
+        m = self.seasons.shape[1]
+        steps = (first[:, np.newaxis] + np.arange(z.shape[1])) % m
+        season = np.take_along_axis(self.seasons, steps, axis=1)
+        shape = (len(z),) + (1,) * (z.ndim - 1)
+        z = z + season.reshape(season.shape + (1,) * (z.ndim - 2))
+        is_log = self.is_log.reshape(shape)
+        values = np.where(is_log, np.exp(np.clip(z, -WIDEST, WIDEST)), z)
+        values = values * self.units.reshape(shape)
+        return np.maximum(values, self.floors.reshape(shape))
+
+
+def prepare(values, offsets, season_length=1, log="auto", deseasonalize=True):
+    """Prepare series for the networks.
+
+    Parameters
+    ----------
+    values : ndarray of float64 of shape (n_values,)
+        Series end to end, each with one value at least; NaN where missing.
+    offsets : ndarray of int64 of shape (n_series + 1,)
+    season_length : int, default=1
+        The steps of a season that is taken out where an autocorrelation test finds it;
+        1 for none.
+    log : {"auto"} or bool, default="auto"
+        Whether to take logarithms; "auto" takes them of series whose values are all
+        positive, and none vanishingly small.
+
+    Returns
+    -------
+    prepared : Prepared
+
+    Raises
+    ------
+    ValueError
+        With ``log=True``, if a value is not positive; the message has the number of its
+        series as `series`.
+    """
+    n_series = len(offsets) - 1
+    m = int(season_length)
+    prepared = Prepared(
+        np.empty_like(values),
+        np.zeros(n_series, dtype=bool),
+        np.ones(n_series),
+        np.zeros((n_series, m)),
+        np.full(n_series, -np.inf),
+    )
+    share = {"auto": SMALLEST_SHARE, True: 0.0, False: np.inf}[log]
+    _prepare_all(
+        values,
+        offsets,
+        share,
+        prepared.values,
+        prepared.is_log,
+        prepared.units,
+        prepared.seasons,
+        prepared.floors,
+    )
+    return prepared
+
+
+@kernel
+def _prepare_all(values, offsets, share, out, is_log, units, seasons, floors):
+    for i in range(len(offsets) - 1):
+        begin, end = offsets[i], offsets[i + 1]
+        first, last = ends_of(values[begin:end])
+        y = filled(values[begin + first : begin + last + 1])
+        sizes = np.sort(np.abs(y))
+        smallest, median = y.min(), sizes[len(sizes) // 2]
+        if median == 0.0:
+            median = sizes.mean()
+        units[i] = median if median > 0.0 else 1.0
+        if smallest >= 0.0:
+            floors[i] = 0.0
+        is_log[i] = smallest > share * median and smallest > 0.0
+        for t in range(len(y)):
+            y[t] = np.log(y[t] / units[i]) if is_log[i] else y[t] / units[i]
+        season = seasons[i]
+        m = len(season)
+        if is_seasonal(y, m):
+            mean_deviations(y, season, False)
+            season -= season.mean()
+            shrunk(y, season)
+        for t in range(begin, end):
+            z = values[t] / units[i]
+            out[t] = (np.log(z) if is_log[i] else z) - season[(t - begin - first) % m]
+        # the first step of the series has the first season
+        turned = season.copy()
+        for k in range(m):
+            season[(k + first) % m] = turned[k]
