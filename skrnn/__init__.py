@@ -12,6 +12,7 @@ from skrnn._version import __version__
 
 if TYPE_CHECKING:
     from skrnn.classifier import RNNClassifier
+    from skrnn.forecasting import RNNForecaster
     from skrnn.regressor import RNNRegressor
     from skrnn.scaling import SequenceScaler
     from skrnn.sequences import Sequences
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RNNClassifier",
+    "RNNForecaster",
     "RNNRegressor",
     "RNNTransformer",
     "SequenceScaler",
@@ -31,6 +33,7 @@ __all__ = [
 # Imported when first asked for: `python -m skrnn` and `skrnn.sequences` need few.
 _HOMES = {
     "RNNClassifier": "skrnn.classifier",
+    "RNNForecaster": "skrnn.forecasting",
     "RNNRegressor": "skrnn.regressor",
     "RNNTransformer": "skrnn.transformer",
     "SequenceScaler": "skrnn.scaling",

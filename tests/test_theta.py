@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
-from skrnn.forecasting import seasonality
+from skrnn.forecasting import seasonality, theta
 from skrnn.forecasting.theta import theta_forecasts
 
 RNG = np.random.default_rng(7)

@@ -84,3 +84,73 @@ def _phases(times, unit, step):
     elif step % (12 * MONTH):
         phases["year"] = (np.asarray(times.month) - 1) / 12
     return phases
+
+
+# About how many days a cycle lasts, by the name of its part.
+CYCLES = {
+    "minute": 1 / 1440,
+    "hour": 1 / 24,
+    "day": 1.0,
+    "week": 7.0,
+    "month": 30.4,
+    "year": 365.25,
+}
+# A cycle can be learned from series that saw it so many times.
+N_CYCLES = 2
+
+
+def useful_parts(clock, n_lags, length):
+    """Return the parts of a time that tell what windows do not.
+
+    Parameters
+    ----------
+    clock : Clock
+    n_lags : int
+        Steps of a window: shorter cycles show in it.
+    length : float
+        Steps of a usual series, from which longer cycles cannot be learned.
+
+    Returns
+    -------
+    parts : tuple of str
+    """
+    if clock.kind == "integers":
+        return ()
+    times = clock.times(0, 101)
+    if isinstance(times, pd.PeriodIndex):
+        times = times.to_timestamp()
+    days_of_step = (times[-1] - times[0]) / pd.Timedelta(days=100)
+    _, names = calendar_features(times[:2], clock.freq)
+    cycles = {
+        part: CYCLES[part] / days_of_step
+        for part in (name.removesuffix("_sin") for name in names)
+        if part in CYCLES
+    }
+    return tuple(part for part, n in cycles.items() if n_lags < n <= length / N_CYCLES)
+
+
+def calendar_columns(positions, clock, parts=None):
+    """Return the features of the times of positions, those of some parts or of all.
+
+    Parameters
+    ----------
+    positions : ndarray of int of any shape
+    clock : Clock
+    parts : tuple of str, default=None
+
+    Returns
+    -------
+    columns : ndarray of float64 of shape (*positions.shape, n_columns)
+    """
+    if clock.kind == "integers" or parts == () or not positions.size:
+        n_columns = 0
+        if clock.kind != "integers" and parts != ():
+            n_columns = calendar_columns(np.zeros(1, int), clock, parts).shape[-1]
+        return np.empty((*positions.shape, n_columns))
+    first, last = positions.min(), positions.max()
+    times = clock.times(first, last - first + 1)
+    features, names = calendar_features(times, clock.freq)
+    if parts is not None:
+        chosen = [name.rsplit("_", 1)[0] in parts for name in names]
+        features = features[:, chosen]
+    return features[positions - first]

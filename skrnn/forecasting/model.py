@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skrnn.forecasting.networks import Settings, train_networks
-from skrnn.forecasting.panel import spans
+from skrnn.forecasting.panel import Panel, spans
 from skrnn.forecasting.plan import Plan
-from skrnn.forecasting.preparation import prepare
+from skrnn.forecasting.preparation import Prepared, prepare
 from skrnn.forecasting.theta import theta_forecasts
 from skrnn.forecasting.windows import Windows, training_ends
 
@@ -41,15 +41,18 @@ class Outlook:
     Attributes
     ----------
     panel : Panel
-        The history, whose last row of each series is the last before the forecasts.
-    known : ndarray of shape (n_values + n_series * n_steps, n_known)
-        The columns known ahead, of each series its history and then the steps ahead.
-    n_steps : int
+        The history; the forecasts begin after the last row of each series.
+    ahead : ndarray of shape (n_series, n_steps, n_known)
+        The columns known ahead, NaN where missing.
     """
 
-    panel: object
-    known: np.ndarray
-    n_steps: int
+    panel: Panel
+    ahead: np.ndarray
+
+    @property
+    def n_steps(self):
+        """The number of steps to forecast."""
+        return self.ahead.shape[1]
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,37 @@ class Forecasts:
     Attributes
     ----------
     values : ndarray of shape (n_series, n_steps)
-    quantiles : ndarray of shape (n_series, n_steps, n_levels) or None
+    quantiles : ndarray of shape (n_series, n_steps, n_levels)
+    prepared : Prepared
+        The history as the networks see it.
+    first : ndarray of int of shape (n_series,)
+        The number of the first of the steps in its series.
     scales : ndarray of shape (n_series,)
-        How much the series change from step to step, on their prepared scale.
+        How much each series changes from step to step, as the networks see it.
     """
 
     values: np.ndarray
-    quantiles: np.ndarray | None
+    quantiles: np.ndarray
+    prepared: Prepared
+    first: np.ndarray
     scales: np.ndarray
+
+    def shifted(self, offsets):
+        """Return what lies so far from the values, in units of the scales.
+
+        Parameters
+        ----------
+        offsets : ndarray of shape (n_steps, ...)
+
+        Returns
+        -------
+        values : ndarray of shape (n_series, n_steps, ...)
+        """
+        shape = (-1,) + (1,) * offsets.ndim
+        z = self.prepared.view(self.values, self.first)
+        z = z.reshape(z.shape + (1,) * (offsets.ndim - 1))
+        z = z + self.scales.reshape(shape) * offsets
+        return self.prepared.restore(z, self.first)
 
 
 @dataclass(frozen=True)
@@ -93,10 +119,20 @@ class Model:
     networks: list
     network_weight: float = 1.0
 
+    @property
+    def levels(self):
+        """The quantile levels that the networks forecast."""
+        return self.settings.levels
+
     def forecast(self, outlook, n_threads=1):
         """Forecast the steps after the end of each series.
 
         More steps than the horizon follow from forecasts that take the place of values.
+
+        Parameters
+        ----------
+        outlook : Outlook
+        n_threads : int, default=1
 
         Returns
         -------
@@ -104,38 +140,37 @@ class Model:
         """
         panel, horizon = outlook.panel, self.plan.shape.horizon
         prepared = self.prepare(panel)
+        middle = self.levels.index(0.5)
         n_blocks = -(-outlook.n_steps // horizon)
         windows = self._windows_ahead(outlook, prepared, n_blocks * horizon)
-        ends = windows.ends
+        _, _, scales, _ = windows.normalized(np.arange(len(panel)))
         pieces = []
-        scales = None
-        for block in range(n_blocks):
-            windows.move(ends + block * horizon)
-            _, level, scale, _ = windows.normalized(np.arange(len(panel)))
-            scales = scale if scales is None else scales
-            raw = [net.forecast(windows, n_threads) for net in self.networks]
-            z = np.sort(np.median(raw, axis=0), axis=2)
-            z = level[:, np.newaxis, np.newaxis] + scale[:, np.newaxis, np.newaxis] * z
-            pieces.append(z)
-            windows.fill_in(z[:, :, self._middle])
+        for _ in range(n_blocks):
+            pieces.append(self._forecast_block(windows, n_threads))
+            windows.fill_in(pieces[-1][:, :, middle])
         z = np.concatenate(pieces, axis=1)[:, : outlook.n_steps]
-        restored = prepared.restore(z, panel.lengths)
-        values = restored[:, :, self._middle]
+        quantiles = prepared.restore(z, panel.lengths)
         if self.network_weight < 1.0:
             theta = self.theta(panel, outlook.n_steps)
-            theta = np.maximum(theta, prepared.floors[:, np.newaxis])
-            shift = (1.0 - self.network_weight) * (theta - values)
-            restored = restored + shift[:, :, np.newaxis]
-            restored = np.maximum(restored, prepared.floors[:, np.newaxis, np.newaxis])
-            values = restored[:, :, self._middle]
-        quantiles = restored if self.settings.levels else None
-        return Forecasts(values, quantiles, scales)
+            shift = (1.0 - self.network_weight) * (theta - quantiles[:, :, middle])
+            quantiles = prepared.floored(quantiles + shift[:, :, np.newaxis])
+        values = quantiles[:, :, middle]
+        return Forecasts(values, quantiles, prepared, panel.lengths, scales)
 
-    @property
-    def _middle(self):
-        """The place of the median among the levels."""
-        levels = self.settings.levels
-        return levels.index(0.5) if levels else 0
+    def _forecast_block(self, windows, n_threads):
+        """Return the horizon after windows, (n_windows, horizon, n_levels), prepared.
+
+        That is the median of the networks, level by level.
+        """
+        rows = np.arange(len(windows))
+        forecasts = []
+        for network in self.networks:
+            reshaped = windows.reshaped(network.shape)
+            _, level, scale, _ = reshaped.normalized(rows)
+            raw = network.forecast(reshaped, n_threads)
+            raw *= scale[:, np.newaxis, np.newaxis]
+            forecasts.append(level[:, np.newaxis, np.newaxis] + raw)
+        return np.sort(np.median(forecasts, axis=0), axis=2)  # quantiles never cross
 
     def theta(self, panel, n_steps):
         """Return the forecasts of the classical member, (n_series, n_steps)."""
@@ -156,9 +191,11 @@ class Model:
         values[history] = prepared.values
         past = np.zeros((offsets[-1], panel.past.shape[1]))
         past[history] = self.past_scale.apply(panel.past)
-        known = np.zeros((offsets[-1], outlook.known.shape[1]))
-        asked = spans(offsets[:-1], panel.lengths + outlook.n_steps)
-        known[asked] = self.known_scale.apply(outlook.known)
+        known = np.zeros((offsets[-1], panel.known.shape[1]))
+        known[history] = self.known_scale.apply(panel.known)
+        ahead = spans(offsets[1:] - n_steps, np.full(n, outlook.n_steps))
+        flat = outlook.ahead.reshape(len(ahead), known.shape[1])
+        known[ahead] = self.known_scale.apply(flat)
         return Windows(
             self.plan.shape,
             replace(prepared, values=values),
@@ -171,47 +208,68 @@ class Model:
         )
 
 
-def fit_model(panel, known, plan, settings, log, seeds, n_threads, init=None):
-    """Fit networks to a panel.
+def new_model(plan, settings, log, panel):
+    """Return a model that is not trained yet, with the scales of a panel's columns.
 
     Parameters
     ----------
-    panel : Panel
-    known : ndarray of shape (n_values, n_known)
-        The columns known ahead, those of the calendar among them.
     plan : Plan
     settings : Settings
     log : "auto" or bool
+    panel : Panel
+    """
+    columns = panel.known, panel.past, panel.static
+    return Model(plan, settings, log, *map(ColumnScale.of, columns), networks=[])
+
+
+def train(model, pieces, seeds, n_threads, *, alike=False):
+    """Train networks, or go on with those that the model has.
+
+    Parameters
+    ----------
+    model : Model
+    pieces : iterable of Windows
+        What `training_windows` makes of the panel, or in turn of pieces of it.
     seeds : list of int
-        One for each network.
+        One for each network. They read windows of different lengths in turn.
     n_threads : int
-    init : Model, default=None
-        A model to go on training.
+    alike : bool, default=False
+        Whether all read windows of the same length.
 
     Returns
     -------
     model : Model
     """
-    if init is None:
-        columns = known, panel.past, panel.static
-        scales = [ColumnScale.of(group) for group in columns]
-        model = Model(plan, settings, log, *scales, networks=[])
-    else:
-        model = init
+    before = model.networks or None
+    shapes = [
+        model.plan.shape_of(0 if alike else number) for number in range(len(seeds))
+    ]
+    if before is not None:
+        shapes = [network.shape for network in before]
+    networks = train_networks(pieces, shapes, model.settings, seeds, n_threads, before)
+    return replace(model, networks=networks)
+
+
+def training_windows(model, panel):
+    """Return the windows of a panel to train on.
+
+    Raises
+    ------
+    ValueError
+        If there are none, for no series has two values.
+    """
     windows = Windows(
-        plan.shape,
+        model.plan.shape,
         model.prepare(panel),
         panel.offsets,
-        model.known_scale.apply(known),
+        model.known_scale.apply(panel.known),
         model.past_scale.apply(panel.past),
         model.static_scale.apply(panel.static),
-        *training_ends(panel.offsets, plan.shape.n_first),
+        *training_ends(panel.offsets, model.plan.shape.n_first),
     )
     if not len(windows):
         raise ValueError(
-            "No series has two values: there is nothing to learn from. Pass longer "
+            "No series has two values, so there is nothing to learn from. Pass longer "
             "ones."
         )
-    before = None if init is None else init.networks
-    networks = train_networks(windows, settings, seeds, n_threads, before)
-    return replace(model, networks=networks)
+    return windows

@@ -2,28 +2,29 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from skrnn.architecture import Architecture, Noise
 from skrnn.forecasting.linear import fit_linear, predict_linear
-from skrnn.forecasting.losses import relative_error, relative_quantile
-from skrnn.forecasting.windows import Computed
+from skrnn.forecasting.losses import scaled_quantile
+from skrnn.forecasting.windows import Computed, WindowShape
 from skrnn.network import network_of
 from skrnn.optimizers import Optimizer
 from skrnn.parameters import aligned_copy, aligned_zeros
 from skrnn.prediction import predict_raw
 from skrnn.schedules import Schedule
-from skrnn.training import Trainer, TrainingSet
+from skrnn.training import Divergence, Trainer, TrainingSet
 
 DTYPE = np.dtype(np.float32)
 # The output layer starts this small, for first forecasts near the level.
 FIRST_OUTPUT = 0.1
-# Training stops to listen for Ctrl-C after each of so many parts.
+# Training goes by so many parts; Ctrl-C is heard, and other series may come, between.
 N_PARTS = 20
-# The scale of a window counts up to this much in the loss.
+# An error counts in the loss as this power of the scale of its window: 0 makes it the
+# scaled error, 1 the relative one, and in between both get smaller.
+SCALE_POWER = 0.5
 LARGEST_SCALE = 5.0
 # Windows that the linear model learns from.
 N_LINEAR = 60_000
@@ -40,7 +41,7 @@ class Settings:
     n_updates, batch_size : int
         Minibatches, and the windows in each.
     levels : tuple of float
-        Quantile levels to forecast; none for the forecast that errs least.
+        Quantile levels to forecast, 0.5 among them: the median is the forecast.
     linear : bool
         Whether networks correct a linear model.
     """
@@ -53,7 +54,7 @@ class Settings:
     learning_rate_init: float
     alpha: float
     max_grad_norm: float | None
-    levels: tuple[float, ...] = ()
+    levels: tuple[float, ...] = (0.5,)
     linear: bool = False
 
 
@@ -63,6 +64,7 @@ class Network:
 
     Attributes
     ----------
+    shape : WindowShape
     architecture : Architecture
     parameters : ndarray of float32 of shape (n_parameters,)
     coefficients : ndarray of shape (n_features, horizon) or None
@@ -71,6 +73,7 @@ class Network:
         The mean loss of each part of the training.
     """
 
+    shape: WindowShape
     architecture: Architecture
     parameters: np.ndarray
     coefficients: np.ndarray | None
@@ -82,7 +85,6 @@ class Network:
         Returns
         -------
         forecasts : ndarray of float64 of shape (n_windows, horizon, n_levels)
-            A single level without quantiles.
         """
         rows = np.arange(len(windows))
         raw = predict_raw(
@@ -98,18 +100,22 @@ class Network:
         return raw
 
 
-def train_networks(windows, settings, seeds, n_threads, init=None):
-    """Train a network from each seed, the same for any number of threads.
+def train_networks(pieces, shapes, settings, seeds, n_threads, init=None):
+    """Train a network of each shape, the same for any number of threads.
 
     Parameters
     ----------
-    windows : Windows
-        Those to train on, series by series.
+    pieces : iterable of Windows
+        What each part of the training draws windows from: the same again and again, or
+        pieces of a larger panel in turn.
+    shapes : list of WindowShape
+        One for each network.
     settings : Settings
     seeds : list of int
+        Likewise.
     n_threads : int
     init : list of Network, default=None
-        Networks to go on training, one for each seed; None begins anew.
+        Networks to go on training; None begins anew.
 
     Returns
     -------
@@ -120,107 +126,128 @@ def train_networks(windows, settings, seeds, n_threads, init=None):
     ValueError
         If training diverges.
     """
-    coefficients = None
-    if init is not None:
-        coefficients = init[0].coefficients
-    elif settings.linear:
-        draws = _draws(windows, N_LINEAR, np.random.RandomState(seeds[0]))
-        coefficients = fit_linear(windows, draws)
-    stop = Event()
-
-    def train(i):
-        start = None if init is None else init[i]
-        return _train(windows, settings, seeds[i], coefficients, start, stop)
-
-    if n_threads == 1 or len(seeds) == 1:
-        return [train(i) for i in range(len(seeds))]
-    with ThreadPoolExecutor(n_threads) as pool:
-        try:
-            return list(pool.map(train, range(len(seeds))))
-        except BaseException:
-            stop.set()
-            raise
+    before = [None] * len(seeds) if init is None else init
+    courses = [
+        _Course(*arguments, settings)
+        for arguments in zip(shapes, seeds, before, strict=True)
+    ]
+    with ThreadPoolExecutor(min(n_threads, len(seeds))) as pool:
+        for _, windows in zip(range(N_PARTS), pieces, strict=False):
+            list(pool.map(lambda course, w=windows: course.advance(w), courses))
+    return [course.network() for course in courses]
 
 
-def _train(windows, settings, seed, coefficients, start, stop):
-    random_state = np.random.RandomState(seed)
-    architecture = architecture_of(windows, settings)
-    noise = Noise(dropout=settings.dropout)
-    network = network_of(architecture, noise)
-    if start is None:
-        parameters = aligned_zeros((network.layout.size,), DTYPE)
-        with threadpool_limits(1, "blas"):  # whose bits depend on its threads
-            network.initialize(parameters, random_state)
-        network.layout.views(parameters)["output.weights"] *= FIRST_OUTPUT
-    else:
-        parameters = aligned_copy(start.parameters)
-    trainer = Trainer(
-        network,
-        parameters,
-        _training_set(windows, settings, coefficients, random_state),
-        relative_quantile if settings.levels else relative_error,
-        np.array(settings.levels or (0.0,), DTYPE),
-        Optimizer.create(
-            "adam",
-            {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0},
-            network.layout.penalized(DTYPE, None),
-        ),
-        Schedule("cosine", settings.learning_rate_init, 0.5, N_PARTS, 0.1),
-        settings.alpha,
-        settings.max_grad_norm or 0.0,
-        settings.batch_size,
-        1,
-    )
-    losses = []
-    with trainer.threads() as threads:
-        for _ in range(N_PARTS):
-            if stop.is_set():
-                break
-            rows = trainer.training_set.rows
-            rows[:] = _draws(windows, len(rows), random_state)
-            losses.append(trainer.epoch(threads, random_state, False, 0))
-    return Network(architecture, parameters, coefficients, losses)
+class _Course:
+    """The training of one network."""
+
+    def __init__(self, shape, seed, start, settings):
+        self._shape = shape
+        self._settings = settings
+        self._random_state = np.random.RandomState(seed)
+        self._start = start
+        self._trainer = None
+        self._losses = []
+        self._coefficients = None if start is None else start.coefficients
+
+    def advance(self, windows):
+        """Train for one of the parts."""
+        windows = windows.reshaped(self._shape)
+        if self._trainer is None:
+            self._begin(windows)
+        trainer = self._trainer
+        trainer.training_set = self._training_set(windows)
+        with trainer.threads() as threads:
+            try:
+                loss = trainer.epoch(threads, self._random_state, False, 0)
+            except Divergence:
+                raise ValueError(
+                    "Training diverged: the loss became infinite or NaN. Try a smaller "
+                    f"learning_rate_init (now {self._settings.learning_rate_init})."
+                ) from None
+        self._losses.append(loss)
+
+    def network(self):
+        """Return the network as it is trained so far."""
+        return Network(
+            self._shape,
+            self._architecture,
+            self._trainer.parameters,
+            self._coefficients,
+            self._losses,
+        )
+
+    def _begin(self, windows):
+        """Make the network and its trainer."""
+        settings = self._settings
+        self._architecture = _architecture(windows, settings)
+        network = network_of(self._architecture, Noise(dropout=settings.dropout))
+        if self._start is not None:
+            parameters = aligned_copy(self._start.parameters)
+        else:
+            parameters = aligned_zeros((network.layout.size,), DTYPE)
+            with threadpool_limits(1, "blas"):  # whose bits depend on its threads
+                network.initialize(parameters, self._random_state)
+            network.layout.views(parameters)["output.weights"] *= FIRST_OUTPUT
+            if settings.linear:
+                rows = draw_windows(windows, N_LINEAR, self._random_state)
+                self._coefficients = fit_linear(windows, rows)
+        self._trainer = Trainer(
+            network,
+            parameters,
+            self._training_set(windows),
+            scaled_quantile,
+            np.array(settings.levels, DTYPE),
+            Optimizer.create(
+                "adam",
+                {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0},
+                network.layout.penalized(DTYPE, None),
+            ),
+            Schedule("cosine", settings.learning_rate_init, 0.5, N_PARTS, 0.1),
+            settings.alpha,
+            settings.max_grad_norm or 0.0,
+            settings.batch_size,
+            1,
+        )
+
+    def _training_set(self, windows):
+        """Return what a part of the training learns from: windows drawn anew."""
+        n, coefficients = len(windows), self._coefficients
+
+        def targets(rows):
+            values, scale = windows.targets(rows)
+            if coefficients is not None:
+                values = values - predict_linear(windows, rows, coefficients)
+            factor = np.minimum(scale, LARGEST_SCALE) ** SCALE_POWER
+            return np.column_stack([values, factor])
+
+        def ones(rows):
+            return np.ones((len(rows), 1))
+
+        n_updates = -(-self._settings.n_updates // N_PARTS)
+        n_drawn = n_updates * self._settings.batch_size
+        return TrainingSet(
+            _inputs(windows),
+            draw_windows(windows, n_drawn, self._random_state),
+            Computed(targets, n, 1, windows.shape.horizon + 1),
+            Computed(ones, n, 1, 1),
+            np.broadcast_to(1.0, (n,)),
+            *_no_scaling(windows.n_channels),
+        )
 
 
-def architecture_of(windows, settings):
+def _architecture(windows, settings):
     """Return the architecture of a network for these windows."""
     return Architecture(
         cell=settings.cell,
         activation="tanh",
         n_inputs=windows.n_channels,
         hidden_layer_sizes=settings.hidden_layer_sizes,
-        n_outputs=windows.shape.horizon * max(len(settings.levels), 1),
-    )
-
-
-def _training_set(windows, settings, coefficients, random_state):
-    """Return the training set of a part of the training, whose rows may be changed."""
-    n = len(windows)
-
-    def targets(rows):
-        values, scale = windows.targets(rows)
-        if coefficients is not None:
-            values = values - predict_linear(windows, rows, coefficients)
-        return np.column_stack([values, np.minimum(scale, LARGEST_SCALE)])
-
-    def ones(rows):
-        return np.ones((len(rows), 1))
-
-    n_updates = -(-settings.n_updates // N_PARTS)
-    return TrainingSet(
-        _inputs(windows),
-        _draws(windows, n_updates * settings.batch_size, random_state),
-        Computed(targets, n, 1, windows.shape.horizon + 1),
-        Computed(ones, n, 1, 1),
-        np.broadcast_to(1.0, (n,)),
-        *_no_scaling(windows.n_channels),
+        n_outputs=windows.shape.horizon * len(settings.levels),
     )
 
 
 def _inputs(windows):
-    return Computed(
-        windows.inputs, len(windows), windows.n_frames, windows.n_channels
-    )
+    return Computed(windows.inputs, len(windows), windows.n_frames, windows.n_channels)
 
 
 def _no_scaling(n_channels):
@@ -228,12 +255,10 @@ def _no_scaling(n_channels):
     return np.zeros(n_channels, DTYPE), np.ones(n_channels, DTYPE)
 
 
-def _draws(windows, n, random_state):
-    """Draw windows: first a series, then one of its windows."""
-    new = np.append(True, np.diff(windows.series) != 0)
-    begins = np.flatnonzero(new)
+def draw_windows(windows, n, random_state):
+    """Draw windows: first a series, then one of its windows, which lie together."""
+    begins = np.flatnonzero(np.append(True, np.diff(windows.series) != 0))
     counts = np.diff(np.append(begins, len(windows)))
     drawn = random_state.randint(len(begins), size=n)
-    return begins[drawn] + (random_state.random_sample(n) * counts[drawn]).astype(
-        np.int64
-    )
+    within = random_state.random_sample(n) * counts[drawn]
+    return begins[drawn] + within.astype(np.int64)

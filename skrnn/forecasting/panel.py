@@ -51,6 +51,11 @@ class Panel:
         """The clock position after the last value of each series."""
         return self.starts + self.lengths
 
+    @property
+    def positions(self):
+        """The clock position of each value, an array of shape (n_total,)."""
+        return spans(self.starts, self.lengths)
+
     def rows(self, i):
         """Return the slice of series `i` in values, known and past."""
         return slice(self.offsets[i], self.offsets[i + 1])

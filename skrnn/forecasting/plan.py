@@ -1,6 +1,6 @@
 """From the options of a forecaster and the data to how windows are cut and trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ LONGEST_AVERAGED = 23
 # A season counts if half of the series are so many times as long.
 N_SEASONS = 2.5
 MOST_LAGS = 1000
+# Networks look back so many times as far in turn, which makes them err differently.
+LENGTHENED = (1.0, 1.5, 2.0)
 FIRST_STEPS = 4
 # Time steps of the network without a season.
 FRAME = 4
@@ -33,6 +35,8 @@ class Plan:
         The season that is taken out of the series, 1 for none.
     shape : WindowShape
     n_updates, batch_size : int
+    longest : int
+        The longest windows of further networks.
     """
 
     season_length: int
@@ -40,6 +44,17 @@ class Plan:
     shape: WindowShape
     n_updates: int
     batch_size: int
+    longest: int
+
+    def shape_of(self, number):
+        """Return the windows of a network: those of several differ in length."""
+        shape = self.shape
+        n_lags = int(shape.n_lags * LENGTHENED[number % len(LENGTHENED)])
+        n_lags = max(min(n_lags, self.longest) // shape.frame, 1) * shape.frame
+        if n_lags <= shape.n_lags:
+            return shape
+        n_level = n_lags if shape.n_level > 1 else 1
+        return replace(shape, n_lags=n_lags, n_level=n_level)
 
 
 def make_plan(panel, seasons, horizon, lags=None, n_updates=None, batch_size=None):
@@ -74,18 +89,22 @@ def make_plan(panel, seasons, horizon, lags=None, n_updates=None, batch_size=Non
     if n_updates is None:
         needed = N_PASSES * n_windows // batch_size
         n_updates = int(np.clip(needed, FEWEST_UPDATES, MOST_UPDATES))
-    return Plan(season, averaged, shape, n_updates, batch_size)
+    longest = shape.n_lags if lags is not None else _most_lags(lengths)
+    return Plan(season, averaged, shape, n_updates, batch_size, longest)
 
 
 def _window_shape(lengths, horizon, lags, season, in_windows):
     frame = season if 1 < season <= 24 else FRAME
     if lags is None:
-        lags = 2 * max(in_windows, season if season > 1 else horizon)
-        # no longer than most series, but for one frame
-        lags = min(lags, max(int(np.quantile(lengths, 0.75)) - 1, frame), MOST_LAGS)
-        lags = max(lags // frame, 1) * frame
+        lags = 2 * max(in_windows, season) if season > 1 else max(horizon, 2 * FRAME)
+        lags = max(min(lags, _most_lags(lengths)) // frame, 1) * frame
     while lags % frame:  # lags of the user's own
         frame -= 1
     n_level = lags if in_windows > 1 else 1
     n_first = min(max(FIRST_STEPS, in_windows), lags)
     return WindowShape(lags, horizon, frame, n_level, n_first)
+
+
+def _most_lags(lengths):
+    """Return how long windows may be so that most series fill them."""
+    return min(int(np.quantile(lengths, 0.75)) - 1, MOST_LAGS)

@@ -56,16 +56,40 @@ class Prepared:
         z : ndarray of shape (n_series, n_steps, ...)
         first : ndarray of int of shape (n_series,)
             The number of the first of these steps in its series.
+
+        Returns
+        -------
+        values : ndarray of the shape of z
         """
-        m = self.seasons.shape[1]
-        steps = (first[:, np.newaxis] + np.arange(z.shape[1])) % m
-        season = np.take_along_axis(self.seasons, steps, axis=1)
-        shape = (len(z),) + (1,) * (z.ndim - 1)
-        z = z + season.reshape(season.shape + (1,) * (z.ndim - 2))
-        is_log = self.is_log.reshape(shape)
+        z = z + self._season(z, first)
+        is_log, units = _beside(self.is_log, z), _beside(self.units, z)
         values = np.where(is_log, np.exp(np.clip(z, -WIDEST, WIDEST)), z)
-        values = values * self.units.reshape(shape)
-        return np.maximum(values, self.floors.reshape(shape))
+        return self.floored(values * units)
+
+    def view(self, values, first):
+        """Return the z of some values, the inverse of `restore`.
+
+        Logarithms are of `SMALLEST_SHARE` of the unit at least.
+        """
+        is_log = _beside(self.is_log, values)
+        share = values / _beside(self.units, values)
+        z = np.where(is_log, np.log(np.maximum(share, SMALLEST_SHARE)), share)
+        return z - self._season(values, first)
+
+    def floored(self, values):
+        """Return values that do not fall below those that a series may have."""
+        return np.maximum(values, _beside(self.floors, values))
+
+    def _season(self, values, first):
+        """Return the season of steps of each series, to be broadcast."""
+        steps = first[:, np.newaxis] + np.arange(values.shape[1])
+        season = np.take_along_axis(self.seasons, steps % self.seasons.shape[1], axis=1)
+        return season.reshape(season.shape + (1,) * (values.ndim - 2))
+
+
+def _beside(numbers, values):
+    """Return one number for each series, to be broadcast over values."""
+    return numbers.reshape((-1,) + (1,) * (values.ndim - 1))
 
 
 def prepare(values, offsets, season_length=1, log="auto", deseasonalize=True):

@@ -1,5 +1,6 @@
 """Windows of series, each at its own level and scale, computed where they are taken."""
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +109,14 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.ends)
+
+    def reshaped(self, shape):
+        """Return windows of another shape with the same ends."""
+        if shape == self.shape:
+            return self
+        windows = copy(self)
+        windows.shape = shape
+        return windows
 
     @property
     def n_columns(self):

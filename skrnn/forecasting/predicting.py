@@ -1,0 +1,288 @@
+"""What a fitted forecaster answers: forecasts, quantiles, intervals and a score."""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.utils.validation import check_is_fitted
+
+from skrnn.forecasting.calendar import calendar_columns
+from skrnn.forecasting.clock import label
+from skrnn.forecasting.model import Outlook
+from skrnn.forecasting.reading import read_panel
+
+
+class ForecastingMixin:
+    """The methods of :class:`RNNForecaster` that look ahead."""
+
+    _model: Any
+    _calibration: Any
+    _panel: Any
+    _form: Any
+
+    def predict(self, X: Any = None, *, history: Any = None) -> Any:
+        """Forecast.
+
+        Parameters
+        ----------
+        X : int, Index, Series, DataFrame or array-like, default=None
+            None for the horizon, or how many steps. Or the rows to forecast, with the
+            columns that are known ahead: each gets a forecast, and values of the series
+            themselves are ignored. They may begin after a gap. Those within the history
+            are forecast from what lies before them, a horizon at a time.
+        history : Series, DataFrame, array-like or tuple, default=None
+            Series to forecast in place of those of fit, in the form of fit: a pair
+            ``(X, y)`` where that had both.
+
+        Returns
+        -------
+        forecasts : Series, DataFrame or ndarray
+            In the form of fit, with the index of the future.
+
+        Raises
+        ------
+        ValueError
+            If rows of columns that are known ahead are missing, a series is unknown, or
+            there is no history before a row.
+        """
+        return self._answer(X, history, _values)
+
+    def predict_quantiles(self, X: Any = None, *, history: Any = None) -> Any:
+        """Forecast the levels of `quantiles`, and the median.
+
+        Parameters
+        ----------
+        X, history : see `predict`
+
+        Returns
+        -------
+        quantiles : DataFrame or ndarray of shape (n_steps, n_levels)
+            A column for each level, which never cross; of a wide frame a column for
+            each series and level.
+
+        Raises
+        ------
+        ValueError
+            If the forecaster was fitted without `quantiles`.
+        """
+        check_is_fitted(self)
+        levels = self._model.levels
+        if levels == (0.5,):
+            raise ValueError(
+                "The forecaster was fitted without quantiles. Set them, for example "
+                "quantiles=[0.1, 0.9], before fit, or use predict_interval."
+            )
+        return self._answer(X, history, _quantiles, list(levels))
+
+    def predict_interval(
+        self, X: Any = None, level: Any = (80, 95), *, history: Any = None
+    ) -> Any:
+        """Forecast, with intervals by the errors in past windows.
+
+        Split conformal prediction: the bounds lie so far from the forecast as past
+        truths did, in units of how much each series changes from step to step.
+
+        Parameters
+        ----------
+        X, history : see `predict`
+        level : float or array-like of float, default=(80, 95)
+            How often the truth is to lie between the bounds, in percent.
+
+        Returns
+        -------
+        intervals : DataFrame or ndarray of shape (n_steps, 1 + 2 * n_levels)
+            The columns "forecast", "lower_80", "upper_80", ...; of a wide frame those
+            of each series.
+
+        Raises
+        ------
+        ValueError
+            If a level is not between 0 and 100, or the series were too short to set
+            anything apart in fit.
+        """
+        check_is_fitted(self)
+        levels = np.atleast_1d(np.asarray(level, dtype=np.float64))
+        if levels.ndim > 1 or not ((0 < levels) & (levels < 100)).all():
+            raise ValueError(
+                f"level must be percents between 0 and 100, got {level!r}."
+            )
+        if self._calibration is None:
+            raise ValueError(
+                "The series of fit were too short to try forecasts on their past, so "
+                "nothing is known of errors. Pass longer series, or more."
+            )
+        names = ["forecast"]
+        for number in levels:
+            names += [f"lower_{number:g}", f"upper_{number:g}"]
+
+        def bounds(forecasts):
+            n_steps = forecasts.values.shape[1]
+            offsets = self._calibration.offsets(n_steps, levels / 100)
+            shifted = forecasts.shifted(offsets.reshape(n_steps, -1))
+            return np.concatenate([forecasts.values[:, :, np.newaxis], shifted], axis=2)
+
+        return self._answer(X, history, bounds, names)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return minus the mean absolute scaled error, averaged over series.
+
+        Errors are scaled by those of the forecast that repeats the season before, in
+        the history (Hyndman and Koehler 2006); series without such errors do not count.
+
+        Parameters
+        ----------
+        X : Series, DataFrame or array-like
+            The rows to forecast, as in `predict`; without y with the true values.
+        y : Series, DataFrame or array-like, default=None
+            The true values.
+
+        Returns
+        -------
+        score : float
+            0 is perfect, and greater is better.
+        """
+        check_is_fitted(self)
+        panel, form = self._panel, self._form
+        truth, _, _ = read_panel(X, y, like=form, first=panel.ends[0])
+        request = form.read_future(X, panel)
+        forecasts = self._rows(request, panel, _values)
+        numbers = truth.ids.get_indexer(panel.ids[request.series])
+        at = request.positions - truth.starts[numbers]
+        known = at >= 0
+        values = np.full(len(at), np.nan)
+        values[known] = truth.values[truth.offsets[numbers[known]] + at[known]]
+        errors = np.abs(values - forecasts) / self._naive_errors()[request.series]
+        known = np.isfinite(errors)
+        if not known.any():
+            raise ValueError(
+                "There is nothing to score: no row has a known value and a history "
+                "that changes."
+            )
+        counts = np.bincount(request.series[known], minlength=len(panel))
+        sums = np.bincount(request.series[known], errors[known], minlength=len(panel))
+        scored = counts > 0
+        return -float((sums[scored] / counts[scored]).mean())
+
+    def _naive_errors(self):
+        """Return how much values differ from those a season before, by series."""
+        panel, season = self._panel, self._model.plan.season_length
+        errors = np.full(len(panel), np.nan)
+        for i in range(len(panel)):
+            series = panel.series(i)
+            changes = np.abs(series[season:] - series[:-season])
+            if np.isfinite(changes).any():
+                errors[i] = np.nanmean(changes)
+        return np.where(errors > 0.0, errors, np.nan)
+
+    # --- from requests to forecasts -------------------------------------------------
+
+    def _answer(self, X, history, compute, names=None):
+        """Return what is computed of the forecasts in the form of the user's data."""
+        check_is_fitted(self)
+        panel, form = self._history(history)
+        if X is None or isinstance(X, Integral):
+            n_steps = self._model.plan.shape.horizon if X is None else int(X)
+            if n_steps < 1 or isinstance(X, bool):
+                raise ValueError(f"At least one step must be forecast, got {X!r}.")
+            if form.known:
+                columns = [column.name for column in form.known]
+                raise ValueError(
+                    f"The columns {columns} are known ahead: pass their rows of the "
+                    "future as X, or name them in past_columns."
+                )
+            ahead = np.empty((len(panel), n_steps, 0))
+            values = compute(self._forecast(panel, ahead))
+            return form.answer(values, panel, names)
+        request = form.read_future(X, panel)
+        values = self._rows(request, panel, compute)
+        lost = np.isnan(values).reshape(len(values), -1).any(axis=1)
+        if lost.any():
+            row = int(lost.argmax())
+            time = form.clock.times(request.positions[row], 1)[0]
+            series = label(panel.ids, request.series[row])
+            raise ValueError(
+                f"Series {series} has no history before {time} to forecast it from."
+            )
+        return form.answer_rows(values, request, panel, names)
+
+    def _history(self, history):
+        """Return the panel to forecast, and its form."""
+        if history is not None:
+            X, y = history if isinstance(history, tuple) else (history, None)
+            panel, _, form = read_panel(X, y, like=self._form)
+            return panel, form
+        if self._panel is None:
+            raise ValueError(
+                "The forecaster was trained on a stream, which it does not keep: pass "
+                "the history of the series to forecast."
+            )
+        return self._panel, self._form
+
+    def _rows(self, request, panel, compute):
+        """Return what is computed for each row of a request; NaN without a history."""
+        horizon = self._model.plan.shape.horizon
+        rows = np.arange(len(request.positions))
+        later = request.positions >= panel.ends[request.series]
+        pieces = []
+        if later.any():
+            numbers = np.flatnonzero(request.steps)
+            pieces.append((rows[later], numbers, panel.ends[numbers], request))
+        # within the history: a horizon at a time from the first row of each series
+        first = panel.ends.copy()
+        np.minimum.at(first, request.series, request.positions)
+        blocks = (request.positions - first[request.series]) // horizon
+        for block in np.unique(blocks[~later]):
+            these = rows[~later & (blocks == block)]
+            numbers = np.unique(request.series[these])
+            cuts = first[numbers] + block * horizon
+            some = cuts > panel.starts[numbers]
+            these = these[np.isin(request.series[these], numbers[some])]
+            if len(these):
+                pieces.append((these, numbers[some], cuts[some], None))
+        out = None
+        for these, numbers, cuts, ahead in pieces:
+            values = self._piece(panel, request, these, numbers, cuts, ahead, compute)
+            if out is None:
+                out = np.full((len(rows), *values.shape[1:]), np.nan)
+            out[these] = values
+        return np.full(len(rows), np.nan) if out is None else out
+
+    def _piece(self, panel, request, rows, numbers, cuts, ahead, compute):
+        """Return what is computed for some rows, of series that are cut before them."""
+        ends = panel.ends
+        ends[numbers] = cuts
+        history = panel.head(ends).take(numbers)
+        places = np.searchsorted(numbers, request.series[rows])
+        steps = request.positions[rows] - cuts[places]
+        n_steps = int(steps.max()) + 1
+        if ahead is not None:
+            source, begins = request.known, request.offsets[numbers]
+            n_known = request.steps[numbers]
+        else:
+            source = panel.known
+            begins = panel.offsets[numbers] + cuts - panel.starts[numbers]
+            n_known = panel.ends[numbers] - cuts
+        within = np.arange(n_steps)
+        at = begins[:, np.newaxis] + np.minimum(within, n_known[:, np.newaxis] - 1)
+        known = source[at]
+        known[within >= n_known[:, np.newaxis]] = np.nan
+        return compute(self._forecast(history, known))[places, steps]
+
+    def _forecast(self, panel, ahead):
+        """Return the `Forecasts` of a panel, with the columns known ahead of it."""
+        clock, n_steps = self._form.clock, ahead.shape[1]
+        positions = panel.ends[:, np.newaxis] + np.arange(n_steps)
+        calendar = calendar_columns(positions, clock, self._parts)
+        outlook = Outlook(
+            self._with_calendar(panel, clock), np.concatenate([ahead, calendar], axis=2)
+        )
+        return self._model.forecast(outlook, effective_n_jobs(self.n_jobs))
+
+
+def _values(forecasts):
+    return forecasts.values
+
+
+def _quantiles(forecasts):
+    return forecasts.quantiles
