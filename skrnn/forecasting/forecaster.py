@@ -63,8 +63,8 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
     freq : str or DateOffset, default=None
         How far steps are apart. None: by the index.
     log : {"auto"} or bool, default="auto"
-        Whether to take logarithms. "auto" takes them of each series whose values are
-        all positive, and none of them vanishingly small.
+        Whether to take logarithms of each series whose values are all positive. "auto"
+        does where none of them is vanishingly small.
     calendar : {"auto"} or bool, default="auto"
         Whether the networks know where a time lies in its day, week, month and year.
         "auto" chooses the cycles that are longer than a window and that half of the
