@@ -15,20 +15,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._choices import check_sizes
 from skrnn.cells import CELLS
+from skrnn.forecasting.backtest import BacktestMixin
 from skrnn.forecasting.calendar import calendar_columns, useful_parts
 from skrnn.forecasting.calibration import calibrate
 from skrnn.forecasting.frequency import season_lengths
 from skrnn.forecasting.model import new_model, train, training_windows
 from skrnn.forecasting.networks import Settings
 from skrnn.forecasting.plan import make_plan
-from skrnn.forecasting.predicting import ForecastingMixin
 from skrnn.forecasting.reading import read_panel
 
 # Of the training of fit, for `partial_fit`.
 SHARE_OF_UPDATES, SHARE_OF_RATE = 0.1, 0.2
 
 
-class RNNForecaster(ForecastingMixin, BaseEstimator):
+class RNNForecaster(BacktestMixin, BaseEstimator):
     """Forecast one series or many with recurrent networks, in pandas' own terms.
 
     One model learns from all series together: a network reads the last values of a
@@ -282,8 +282,12 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
         UserWarning
             If rows are missing between others: they become missing values.
         """
-        panel, clock, form = self._read(X, y, static)
-        levels = self._levels()
+        panel, _, form = self._read(X, y, static)
+        return self._fit_panel(panel, form)
+
+    def _fit_panel(self, panel, form):
+        """Fit to a panel."""
+        clock, levels = form.clock, self._levels()
         random_state = check_random_state(self.random_state)
         seeds = random_state.randint(np.iinfo(np.int32).max, size=self.n_networks)
         n_threads = effective_n_jobs(self.n_jobs)
