@@ -288,8 +288,8 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
         seeds = random_state.randint(np.iinfo(np.int32).max, size=self.n_networks)
         n_threads = effective_n_jobs(self.n_jobs)
         plan = self._plan(panel, clock)
-        self._parts = self._calendar_parts(panel, clock, plan)
-        full = self._with_calendar(panel, clock)
+        parts = self._calendar_parts(panel, clock, plan)
+        full = with_calendar(panel, clock, parts)
         model = new_model(plan, self._settings(plan, levels), self.log, full)
         model, calibration = calibrate(
             model,
@@ -301,8 +301,8 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
         )
         pieces = repeat(training_windows(model, full))
         self._model = train(model, pieces, seeds.tolist(), n_threads)
-        self._calibration = calibration
-        self._form, self._panel = form, panel
+        self._calibration, self._parts = calibration, parts
+        self._form, self._panel, self._static = form, panel, static
         self._publish()
         return self
 
@@ -365,8 +365,7 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
 
     def _with_calendar(self, panel, clock):
         """Return a panel with the calendar among the columns that are known ahead."""
-        columns = calendar_columns(panel.positions, clock, self._parts)
-        return replace(panel, known=np.column_stack([panel.known, columns]))
+        return with_calendar(panel, clock, self._parts)
 
     def update(self, X: Any, y: Any = None, *, static: Any = None) -> Self:
         """Take in later rows, and new series, without training.
@@ -398,11 +397,10 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
         """Return the history with further rows, and the numbers of their series."""
         form, panel = self._form, self._panel
         first = 0 if panel is None else panel.ends[0]
+        static = self._all_static(static)
         new, clock, _ = read_panel(X, y, static=static, like=form, first=first)
-        if panel is not None:
-            panel = panel.extended(new, clock)
-        else:
-            panel = new
+        panel = new if panel is None else panel.extended(new, clock)
+        self._static = static
         return panel, panel.ids.get_indexer(new.ids)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -470,3 +468,9 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.target_tags.required = False
         return tags
+
+
+def with_calendar(panel, clock, parts):
+    """Return a panel with parts of its times among the columns known ahead."""
+    columns = calendar_columns(panel.positions, clock, parts)
+    return replace(panel, known=np.column_stack([panel.known, columns]))
