@@ -49,10 +49,10 @@ def test_search_of_a_series_or_a_wide_frame(data):
 
 
 def test_search_of_an_array():
-    search = GridSearchCV(one(), {"lags": [4, 8]}, cv=SPLIT, error_score="raise")
+    model = one(season_length=12)
+    search = GridSearchCV(model, {"lags": [4, 8]}, cv=SPLIT, error_score="raise")
+    same = clone(search).fit(WIDE["a"])
     search.fit(WIDE["a"].to_numpy())
-    same = GridSearchCV(one(season_length=1), {"lags": [4, 8]}, cv=SPLIT)
-    same.fit(WIDE["a"])
     found, expected = (s.cv_results_["mean_test_score"] for s in (search, same))
     assert_allclose(found, expected, rtol=1e-12)
 
@@ -129,18 +129,23 @@ def test_search_of_a_panel_with_columns_apart(by_time):
 
 
 def test_a_panel_whose_series_begin_and_end_at_other_times():
-    uneven = WIDE.copy()
+    """A score is that of the series that have both a history and true values."""
+    uneven = WIDE.assign(d=WIDE["a"].where(np.arange(40) > 36))
     uneven.iloc[:34, 1] = np.nan
     uneven.iloc[37:, 2] = np.nan
-    uneven["d"] = WIDE["a"].where(np.arange(40) > 36)
     long = long_frame(uneven.rename_axis("ds")).dropna()
-    for data, cv, groups in (
-        (long, PANEL_SPLIT, long["ds"]),
-        (long.set_index(["unique_id", "ds"])["y"], PANEL_SPLIT, None),
-        (uneven, SPLIT, None),
-    ):
-        scores = cross_val_score(one(), data, groups=groups, cv=cv, error_score="raise")
-        assert np.isfinite(scores).all()
+    scores = cross_val_score(
+        one(), long, groups=long["ds"], cv=PANEL_SPLIT, error_score="raise"
+    )
+    multi = long.set_index(["unique_id", "ds"])["y"]
+    same = cross_val_score(one(), multi, cv=PANEL_SPLIT, error_score="raise")
+    assert_array_equal(scores, same)
+    first = one().fit(uneven[["a", "c"]][:32])
+    assert_allclose(scores[0], first.score(uneven[["a", "c"]][32:36]), rtol=1e-12)
+    # a column of the test part without values
+    fitted = one().fit(uneven[["a", "c"]][:37])
+    score = fitted.score(uneven[["a", "c"]][37:])
+    assert score == fitted.score(uneven[["a"]][37:])
 
 
 def test_scores_of_the_training_part():

@@ -131,7 +131,8 @@ class ForecastingMixin:
         """Return minus the mean absolute scaled error, averaged over series.
 
         Errors are scaled by those of the forecast that repeats the season before, in
-        the history (Hyndman and Koehler 2006); series without such errors do not count.
+        the history (Hyndman and Koehler 2006); series without such errors do not count,
+        nor do rows without a history, such as those of series that are not known.
 
         Parameters
         ----------
@@ -148,9 +149,14 @@ class ForecastingMixin:
         check_is_fitted(self)
         panel, form = self._panel, self._form
         truth, _, _ = read_panel(
-            X, y, static=self._static, like=form, first=panel.ends[0]
+            X,
+            y,
+            static=self._static,
+            like=form,
+            first=panel.ends[0],
+            missing_ok=True,
         )
-        request = form.read_future(X, panel)
+        request = form.read_future(X, panel, unknown_ok=True)
         forecasts = self._rows(request, panel, _values)
         numbers = truth.ids.get_indexer(panel.ids[request.series])
         at = request.positions - truth.starts[numbers]
