@@ -312,7 +312,7 @@ def test_one_short_series(n):
     assert np.isfinite(answer).all()
     assert_allclose(answer, 50, atol=25)
     if fitted._calibration is None:
-        with pytest.raises(ValueError, match="too short to try forecasts"):
+        with pytest.raises(ValueError, match="too short.* to try forecasts"):
             fitted.predict_interval()
     else:
         assert np.isfinite(fitted.predict_interval()).all(axis=None)

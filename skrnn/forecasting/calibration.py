@@ -147,7 +147,7 @@ def calibrate(model, panel, seed, n_threads, *, linear, theta):
     model : Model
         With the choices made, not trained.
     calibration : Calibration or None
-        None if the series are too short to cut anything off.
+        None if the series are too short to cut anything off, or all missing there.
     """
     trial = plan_trial(panel, model.plan.shape.horizon)
     if trial is None:
@@ -166,7 +166,8 @@ def calibrate(model, panel, seed, n_threads, *, linear, theta):
         if best is None or outcome[0] < (1.0 - MARGIN) * best[0]:
             best = outcome
     _, candidate, errors = best
-    return replace(candidate, networks=[]), Calibration(errors)
+    known = not np.isnan(errors).all()  # the end of a series may be missing
+    return replace(candidate, networks=[]), Calibration(errors) if known else None
 
 
 def _try(model, trial, theta):
@@ -177,7 +178,9 @@ def _try(model, trial, theta):
         return np.concatenate([outcome.errors(weight) for outcome in outcomes])
 
     def loss(weight):
-        return np.nanmean(2.0 * np.tanh(0.5 * np.abs(errors(weight))))
+        sizes = np.abs(errors(weight))
+        sizes = sizes[~np.isnan(sizes)]
+        return np.mean(2.0 * np.tanh(0.5 * sizes)) if len(sizes) else 0.0
 
     weight = 1.0
     if theta:

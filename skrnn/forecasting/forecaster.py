@@ -21,7 +21,7 @@ from skrnn.forecasting.frequency import season_lengths
 from skrnn.forecasting.model import new_model, train, training_windows
 from skrnn.forecasting.networks import Settings
 from skrnn.forecasting.plan import make_plan
-from skrnn.forecasting.predicting import ForecastingMixin
+from skrnn.forecasting.predicting import ForecastingMixin, checked_levels
 from skrnn.forecasting.reading import read_panel
 
 # Of the training of fit, for `partial_fit`.
@@ -345,12 +345,8 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
         """Return the quantile levels of the networks, the median among them."""
         if self.quantiles is None:
             return (0.5,)
-        levels = np.atleast_1d(np.asarray(self.quantiles, dtype=np.float64))
-        if (
-            levels.ndim > 1
-            or not len(levels)
-            or not ((0 < levels) & (levels < 1)).all()
-        ):
+        levels = checked_levels(self.quantiles, 1)
+        if levels is None:
             raise ValueError(
                 f"quantiles must be levels between 0 and 1, got {self.quantiles!r}."
             )

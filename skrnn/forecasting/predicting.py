@@ -105,15 +105,16 @@ class ForecastingMixin:
             anything apart in fit.
         """
         check_is_fitted(self)
-        levels = np.atleast_1d(np.asarray(level, dtype=np.float64))
-        if levels.ndim > 1 or not ((0 < levels) & (levels < 100)).all():
+        levels = checked_levels(level, 100)
+        if levels is None:
             raise ValueError(
                 f"level must be percents between 0 and 100, got {level!r}."
             )
         if self._calibration is None:
             raise ValueError(
-                "The series of fit were too short to try forecasts on their past, so "
-                "nothing is known of errors. Pass longer series, or more."
+                "The series of fit were too short, or had no values at the end, to try "
+                "forecasts on their past, so nothing is known of errors. Pass longer "
+                "series, or more."
             )
         names = ["forecast"]
         for number in levels:
@@ -314,3 +315,20 @@ def _values(forecasts):
 
 def _quantiles(forecasts):
     return forecasts.quantiles
+
+
+def checked_levels(levels, highest):
+    """Return levels as an array, (n_levels,), or None if they are not within (0, 1).
+
+    Parameters
+    ----------
+    levels : float or array-like
+    highest : float
+        What stands for 1.
+    """
+    try:
+        levels = np.atleast_1d(np.asarray(levels, dtype=np.float64))
+    except (TypeError, ValueError):
+        return None
+    within = levels.ndim == 1 and ((0 < levels) & (levels < highest)).all()
+    return levels if within and len(levels) else None
