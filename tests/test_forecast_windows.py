@@ -79,9 +79,10 @@ def expected_window(windows, row):
 
 
 def column_steps(windows, row, columns, n_steps):
-    """Return a window of columns, those beyond the series as at its ends."""
+    """Return a window of columns, beyond the series or horizon as at the ends."""
     series = windows.series[row]
     first, stop = windows.offsets[series : series + 2]
+    stop = min(stop, windows.ends[row] + 1 + windows.shape.horizon)
     end = windows.ends[row] + 1 - windows.shape.n_lags
     places = [min(max(end + k, first), stop - 1) for k in range(n_steps)]
     return columns[places]

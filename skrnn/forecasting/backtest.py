@@ -213,7 +213,7 @@ def _forecasts(forecaster, panel, form, windows, levels):
     """
     panel, form = _known_levels(panel, form, windows[0].cut)
     history = panel.head(windows[0].cut)
-    forecaster._fit_panel(history.take(history.lengths > 0), form)
+    forecaster._fit_panel(history.take(history.lengths > 0), form, None)
     compute, names = _columns(forecaster, levels)
     values = [_window_values(forecaster, panel, window, compute) for window in windows]
     return np.concatenate(values), names

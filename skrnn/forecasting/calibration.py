@@ -148,7 +148,7 @@ def calibrate(model, panel, seed, n_threads, *, linear, theta):
     model : Model
         With the choices made, not trained.
     calibration : Calibration or None
-        None if the series are too short to cut anything off.
+        None if the series are too short to cut anything off, or all missing there.
     """
     trial = plan_trial(panel, model.plan.shape.horizon)
     if trial is None:
@@ -167,7 +167,8 @@ def calibrate(model, panel, seed, n_threads, *, linear, theta):
         if best is None or outcome[0] < (1.0 - MARGIN) * best[0]:
             best = outcome
     _, candidate, errors = best
-    return replace(candidate, networks=[]), Calibration(errors)
+    known = not np.isnan(errors).all()  # the end of a series may be missing
+    return replace(candidate, networks=[]), Calibration(errors) if known else None
 
 
 def _try(model, trial, theta):
@@ -178,7 +179,9 @@ def _try(model, trial, theta):
         return np.concatenate([outcome.errors(weight) for outcome in outcomes])
 
     def loss(weight):
-        return np.nanmean(np.abs(errors(weight)) / scales[:, np.newaxis] ** SCALE_POWER)
+        sizes = np.abs(errors(weight)) / scales[:, np.newaxis] ** SCALE_POWER
+        sizes = sizes[~np.isnan(sizes)]
+        return sizes.mean() if len(sizes) else 0.0
 
     scales = np.concatenate([outcome.forecasts.scales for outcome in outcomes])
     weight = 1.0
