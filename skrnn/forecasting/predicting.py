@@ -186,19 +186,31 @@ class ForecastingMixin:
         check_is_fitted(self)
         panel, form = self._history(history)
         if X is None or isinstance(X, Integral):
-            n_steps = self._model.plan.shape.horizon if X is None else int(X)
-            if n_steps < 1 or isinstance(X, bool):
-                raise ValueError(f"At least one step must be forecast, got {X!r}.")
-            if form.known:
-                columns = [column.name for column in form.known]
-                raise ValueError(
-                    f"The columns {columns} are known ahead: pass their rows of the "
-                    "future as X, or name them in past_columns."
-                )
-            ahead = np.empty((len(panel), n_steps, 0))
-            values = compute(self._forecast(panel, ahead))
+            values = self._horizon(panel, self._n_steps(X, form), compute)
             return form.answer(values, panel, names)
         request = form.read_future(X, panel)
+        values = self._checked_rows(request, panel, form, compute)
+        return form.answer_rows(values, request, panel, names)
+
+    def _n_steps(self, X, form):
+        """Return how many steps to forecast, where X is not rows."""
+        n_steps = self._model.plan.shape.horizon if X is None else int(X)
+        if n_steps < 1 or isinstance(X, bool):
+            raise ValueError(f"At least one step must be forecast, got {X!r}.")
+        if form.known:
+            columns = [column.name for column in form.known]
+            raise ValueError(
+                f"The columns {columns} are known ahead: pass their rows of the "
+                "future as X, or name them in past_columns."
+            )
+        return n_steps
+
+    def _horizon(self, panel, n_steps, compute):
+        """Return what is computed for the steps after each series."""
+        return compute(self._forecast(panel, np.empty((len(panel), n_steps, 0))))
+
+    def _checked_rows(self, request, panel, form, compute):
+        """Return what is computed for each row of a request, each with a history."""
         values = self._rows(request, panel, compute)
         lost = np.isnan(values).reshape(len(values), -1).any(axis=1)
         if lost.any():
@@ -208,7 +220,7 @@ class ForecastingMixin:
             raise ValueError(
                 f"Series {series} has no history before {time} to forecast it from."
             )
-        return form.answer_rows(values, request, panel, names)
+        return values
 
     def _history(self, history):
         """Return the panel to forecast, and its form."""
