@@ -147,7 +147,7 @@ class ForecastingMixin:
             0 is perfect, and greater is better.
         """
         check_is_fitted(self)
-        panel, form = self._panel, self._form
+        panel, form = self._history(None)
         truth, _, _ = read_panel(X, y, like=form, first=panel.ends[0])
         request = form.read_future(X, panel)
         forecasts = self._rows(request, panel, _values)
@@ -230,8 +230,8 @@ class ForecastingMixin:
             return panel, form
         if self._panel is None:
             raise ValueError(
-                "The forecaster was trained on a stream, which it does not keep: pass "
-                "the history of the series to forecast."
+                "The forecaster keeps no history after fit_pieces and without_history: "
+                "pass the series to forecast as history, or to update first."
             )
         return self._panel, self._form
 
