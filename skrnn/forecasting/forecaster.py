@@ -85,12 +85,12 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         pinball loss [2]_.
     cell : {"rnn", "lstm", "gru", "mingru", "janet"}, default="lstm"
         The recurrence, as in :class:`RNNRegressor`.
-    hidden_layer_sizes : int or array-like of int, default=(32,)
+    hidden_layer_sizes : int or array-like of int, default=(64,)
         Units of each recurrent layer.
     dropout : float, default=0.0
         Share of the outputs of recurrent layers that are dropped in training.
     n_updates : int, default=None
-        Minibatches to train on. None: 300 to 1500, by how much data there is.
+        Minibatches to train on. None: 300 to 1000, by how much data there is.
     batch_size : int, default=None
         Windows of a minibatch. None: 16 to 512, by how much data there is.
     learning_rate_init : float, default=0.005
@@ -212,7 +212,7 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         n_networks: int = 3,
         quantiles: Any = None,
         cell: str = "lstm",
-        hidden_layer_sizes: Any = (32,),
+        hidden_layer_sizes: Any = (64,),
         dropout: float = 0.0,
         n_updates: int | None = None,
         batch_size: int | None = None,
