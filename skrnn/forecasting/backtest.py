@@ -280,7 +280,7 @@ def _tidy(forecaster, panel, form, windows, values, names):
     truth = panel.values[panel.offsets[series] + positions - panel.starts[series]]
     id_name, time_name, target = column_names(forecaster, form)
     columns = {
-        id_name: panel.ids[series],
+        id_name: panel.ids.to_flat_index()[series],
         time_name: form.clock.times_at(positions),
         "cutoff": form.clock.times_at(cuts - 1),
         target: truth,
