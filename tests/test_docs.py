@@ -12,7 +12,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)]+)\)")
 # Pages whose code needs libraries that the tests do not.
-NEEDS = {"other_libraries.md": ["sktime", "skforecast", "mlforecast"]}
+NEEDS = {
+    "large_panels.md": ["dask.dataframe", "distributed", "pyarrow"],
+    "other_libraries.md": ["sktime", "skforecast", "mlforecast"],
+}
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 

@@ -33,7 +33,7 @@ class ForecastingMixin:
             are forecast from what lies before them, a horizon at a time.
         history : Series, DataFrame, array-like or tuple, default=None
             Series to forecast in place of those of fit, in the form of fit: a pair
-            ``(X, y)`` where that had both.
+            ``(X, y)`` where that had both, and ``(X, y, static)`` where it had these.
 
         Returns
         -------
@@ -209,8 +209,9 @@ class ForecastingMixin:
     def _history(self, history):
         """Return the panel to forecast, and its form."""
         if history is not None:
-            X, y = history if isinstance(history, tuple) else (history, None)
-            panel, _, form = read_panel(X, y, like=self._form)
+            parts = history if isinstance(history, tuple) else (history,)
+            X, y, static, *_ = *parts, None, None
+            panel, _, form = read_panel(X, y, static=static, like=self._form)
             return panel, form
         if self._panel is None:
             raise ValueError(
