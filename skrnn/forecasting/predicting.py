@@ -210,8 +210,8 @@ class ForecastingMixin:
         """Return the panel to forecast, and its form."""
         if history is not None:
             parts = history if isinstance(history, tuple) else (history,)
-            X, y, static, *_ = *parts, None, None
-            panel, _, form = read_panel(X, y, static=static, like=self._form)
+            given = dict(zip(("X", "y", "static"), parts, strict=False))
+            panel, _, form = read_panel(**given, like=self._form)
             return panel, form
         if self._panel is None:
             raise ValueError(
