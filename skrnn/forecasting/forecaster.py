@@ -16,13 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._choices import check_sizes
 from skrnn.cells import CELLS
+from skrnn.forecasting.backtest import BacktestMixin
 from skrnn.forecasting.calendar import calendar_columns, useful_parts
 from skrnn.forecasting.calibration import calibrate
 from skrnn.forecasting.frequency import season_lengths
 from skrnn.forecasting.model import new_model, train, training_windows
 from skrnn.forecasting.networks import Settings
 from skrnn.forecasting.plan import make_plan
-from skrnn.forecasting.predicting import ForecastingMixin
 from skrnn.forecasting.reading import read_panel
 from skrnn.forecasting.streaming import PanelStream, readable_again
 
@@ -30,7 +30,7 @@ from skrnn.forecasting.streaming import PanelStream, readable_again
 SHARE_OF_UPDATES, SHARE_OF_RATE = 0.1, 0.2
 
 
-class RNNForecaster(ForecastingMixin, BaseEstimator):
+class RNNForecaster(BacktestMixin, BaseEstimator):
     """Forecast one series or many with recurrent networks, in pandas' own terms.
 
     One model learns from all series together: a network reads the last values of a
@@ -65,8 +65,8 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
     freq : str or DateOffset, default=None
         How far steps are apart. None: by the index.
     log : {"auto"} or bool, default="auto"
-        Whether to take logarithms. "auto" takes them of each series whose values are
-        all positive, and none of them vanishingly small.
+        Whether to take logarithms of each series whose values are all positive. "auto"
+        does where none of them is vanishingly small.
     calendar : {"auto"} or bool, default="auto"
         Whether the networks know where a time lies in its day, week, month and year.
         "auto" chooses the cycles that are longer than a window and that half of the
@@ -285,6 +285,10 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
             If rows are missing between others: they become missing values.
         """
         panel, _, form = self._read(X, y, static)
+        return self._fit_panel(panel, form)
+
+    def _fit_panel(self, panel, form):
+        """Fit to a panel."""
         seeds = self._seeds(check_random_state(self.random_state))
         self._learn(panel, form, seeds)
         self._panel = panel

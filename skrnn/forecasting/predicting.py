@@ -102,12 +102,11 @@ class ForecastingMixin:
             anything apart in fit.
         """
         check_is_fitted(self)
-        levels = np.atleast_1d(np.asarray(level, dtype=np.float64))
-        if levels.ndim > 1 or not ((0 < levels) & (levels < 100)).all():
-            raise ValueError(
-                f"level must be percents between 0 and 100, got {level!r}."
-            )
-        if self._calibration is None:
+        return self._answer(X, history, *self._bounds(interval_levels(level)))
+
+    def _bounds(self, levels):
+        """Return what computes forecasts and intervals, and the names of these."""
+        if len(levels) and self._calibration is None:
             raise ValueError(
                 "The series of fit were too short to try forecasts on their past, so "
                 "nothing is known of errors. Pass longer series, or more."
@@ -117,12 +116,17 @@ class ForecastingMixin:
             names += [f"lower_{number:g}", f"upper_{number:g}"]
 
         def bounds(forecasts):
-            n_steps = forecasts.values.shape[1]
+            values, n_steps = (
+                forecasts.values[:, :, np.newaxis],
+                forecasts.values.shape[1],
+            )
+            if not len(levels):
+                return values
             offsets = self._calibration.offsets(n_steps, levels / 100)
             shifted = forecasts.shifted(offsets.reshape(n_steps, -1))
-            return np.concatenate([forecasts.values[:, :, np.newaxis], shifted], axis=2)
+            return np.concatenate([values, shifted], axis=2)
 
-        return self._answer(X, history, bounds, names)
+        return bounds, names
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return minus the mean absolute scaled error, averaged over series.
@@ -287,3 +291,11 @@ def _values(forecasts):
 
 def _quantiles(forecasts):
     return forecasts.quantiles
+
+
+def interval_levels(level):
+    """Return the levels of intervals, in percent, as an array."""
+    levels = np.atleast_1d(np.asarray(level, dtype=np.float64))
+    if levels.ndim > 1 or not ((0 < levels) & (levels < 100)).all():
+        raise ValueError(f"level must be percents between 0 and 100, got {level!r}.")
+    return levels

@@ -92,7 +92,7 @@ def _beside(numbers, values):
     return numbers.reshape((-1,) + (1,) * (values.ndim - 1))
 
 
-def prepare(values, offsets, season_length=1, log="auto", deseasonalize=True):
+def prepare(values, offsets, season_length=1, log="auto"):
     """Prepare series for the networks.
 
     Parameters
@@ -104,18 +104,12 @@ def prepare(values, offsets, season_length=1, log="auto", deseasonalize=True):
         The steps of a season that is taken out where an autocorrelation test finds it;
         1 for none.
     log : {"auto"} or bool, default="auto"
-        Whether to take logarithms; "auto" takes them of series whose values are all
-        positive, and none vanishingly small.
+        Whether to take logarithms of series whose values are all positive; "auto" does
+        where none of them is vanishingly small.
 
     Returns
     -------
     prepared : Prepared
-
-    Raises
-    ------
-    ValueError
-        With ``log=True``, if a value is not positive; the message has the number of its
-        series as `series`.
     """
     n_series = len(offsets) - 1
     m = int(season_length)
