@@ -47,7 +47,11 @@ sMAPE of others: *classical*: the best of AutoETS, Theta and DynamicOptimizedThe
 """
 
 STATSFORECAST = {"AutoETS", "AutoTheta", "DynamicOptimizedTheta"}
-RANDOM = {"boosted_trees", "skrnn_one_network", "skrnn"}  # the others have no use for a seed
+RANDOM = {
+    "boosted_trees",
+    "skrnn_one_network",
+    "skrnn",
+}  # the others have no use for a seed
 SLOW = {("AutoETS", "m4_hourly")}  # half an hour
 
 # Scores -------------------------------------------------------------------------------

@@ -161,18 +161,3 @@ def test_a_table_of_every_group_is_printed_and_forecasts_are_saved(tmp_path, dat
     frame = pd.read_csv(tmp_path / "naive2_m3_yearly.csv")
     assert frame.columns.tolist() == ["series_id", "h", "value"]
     assert frame["h"].tolist() == list(range(1, 7)) * 4
-
-
-@pytest.mark.needs_jit
-def test_large_panel_prints_the_memory_of_both_methods():
-    pytest.importorskip("pyarrow")
-    options = ["--files", "2", "--series", "60", "--subsample", "3000"]
-    script = str(BENCHMARKS / "large_panel.py")
-    done = subprocess.run(
-        [sys.executable, script, *options, "--updates", "20"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    for method in ("fit", "fit_pieces"):
-        assert f"| 2 | 12,000 | 0 | {method} | " in done.stdout

@@ -334,20 +334,6 @@ def test_wide_frames_series_and_arrays_may_be_pieces(panel):
     assert arrays.predict(history=series[7].to_numpy()).shape == (4,)
 
 
-def test_parquet_files_of_a_folder(tmp_path, panel, fitted):
-    pytest.importorskip("pyarrow")
-    stamped = panel.assign(ds=panel["ds"].dt.to_timestamp())
-    for number, piece in enumerate(pieces_of(stamped, 5)):
-        folder = tmp_path / f"region-{number}"
-        folder.mkdir()
-        piece.to_parquet(folder / "part.0.parquet", index=False)
-    (tmp_path / "_metadata.parquet").write_bytes(b"")
-    whole = RNNForecaster(**SETTINGS).fit(stamped)
-    for pieces in (tmp_path, str(tmp_path), sorted(tmp_path.rglob("part*"))):
-        pieces = RNNForecaster(**SETTINGS).fit_pieces(pieces)
-        assert_same_forecasts(whole, pieces, stamped)
-
-
 def test_which_files_are_pieces(tmp_path):
     for name in ["b.parquet", "a/1.parquet", "_x/2.parquet", ".y.parquet", "c.csv"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -405,13 +391,6 @@ def test_a_missing_level_column_is_named(panel):
     forecaster = RNNForecaster(**SETTINGS, static_columns=["kind"])
     with pytest.raises(ValueError, match="In piece 2: The data must have .* 'kind'"):
         forecaster.fit_pieces(pieces)
-
-
-def test_a_file_is_named(tmp_path, panel):
-    pytest.importorskip("pyarrow")
-    panel.assign(y="much").to_parquet(tmp_path / "odd.parquet")
-    with pytest.raises(TypeError, match=r"In file .*odd\.parquet: Column 'y' must"):
-        RNNForecaster(**SETTINGS).fit_pieces(tmp_path)
 
 
 def test_series_that_go_on_in_the_next_piece_are_refused(panel):

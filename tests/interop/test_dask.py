@@ -110,3 +110,12 @@ def test_grid_search(client, panel):
         found = search.fit(series).cv_results_["mean_test_score"]
     assert_array_equal(found, expected)
     assert len(set(expected)) == 2
+
+
+def test_backtest(client, panel):
+    forecaster = clone(FORECASTER)
+    expected = forecaster.backtest(panel, n_windows=2, refit=True, level=80)
+    with parallel_config("dask"):
+        found = forecaster.backtest(panel, n_windows=2, refit=True, level=80)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    assert len(found) == 2 * 6 * 20
