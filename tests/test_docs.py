@@ -14,6 +14,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)]+)\)")
 # Pages whose code needs libraries that the tests do not.
 NEEDS = {
     "forecasting.md": ["matplotlib", "statsmodels"],
+    "large_panels.md": ["dask.dataframe", "distributed", "pyarrow"],
     "other_libraries.md": ["sktime", "skforecast", "mlforecast"],
 }
 NUMBER = re.compile(r"-?\d+\.\d+")

@@ -2,6 +2,7 @@
 
 import pickle
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,27 @@ def test_the_same_for_any_number_of_threads(panel, streamed):
     assert_same_forecasts(one, two, panel)
 
 
+@pytest.mark.needs_jit
+def test_memory_is_that_of_a_piece_and_some_samples():
+    def piece(number):
+        frame = panel_of([0], 200)
+        many = pd.concat([frame] * 100, ignore_index=True)
+        return many.assign(unique_id=np.repeat(np.arange(100), 200) + 100 * number)
+
+    n_bytes = 80 * piece(0).memory_usage().sum()
+    forecaster = RNNForecaster(**SETTINGS, season_length=1)
+    forecaster.fit_pieces([lambda: piece(0)], subsample=2000)  # compile
+    tracemalloc.start()
+    try:
+        pieces = (piece(number) for number in range(80))
+        forecaster.fit_pieces(pieces, subsample=20_000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert forecaster.n_series_ == 8000
+    assert peak < 0.4 * n_bytes
+
+
 # --- samples and parts ----------------------------------------------------------------
 
 
@@ -254,9 +276,12 @@ def test_columns_known_ahead_and_static_frames_are_used(panel):
     whole = RNNForecaster(**SETTINGS).fit(panel, static=static)
     pieces = RNNForecaster(**SETTINGS)
     pieces.fit_pieces(pieces_of(panel, 5), static=static)
-    whole_model, model = whole._model, pieces._model
-    for a, b in zip(whole_model.networks, model.networks, strict=True):
-        assert_array_equal(a.parameters, b.parameters)
+    ahead = panel.groupby("unique_id").tail(4).drop(columns="y")
+    ahead["ds"] += 4
+    forecast = pieces.predict(ahead, history=(panel, None, static))
+    pd.testing.assert_frame_equal(forecast, whole.predict(ahead))
+    with pytest.raises(ValueError, match="static must have the .* 'size' of fit"):
+        pieces.predict(ahead, history=panel)
 
 
 # --- after the fit --------------------------------------------------------------------
@@ -309,20 +334,6 @@ def test_wide_frames_series_and_arrays_may_be_pieces(panel):
     assert arrays.predict(history=series[7].to_numpy()).shape == (4,)
 
 
-def test_parquet_files_of_a_folder(tmp_path, panel, fitted):
-    pytest.importorskip("pyarrow")
-    stamped = panel.assign(ds=panel["ds"].dt.to_timestamp())
-    for number, piece in enumerate(pieces_of(stamped, 5)):
-        folder = tmp_path / f"region-{number}"
-        folder.mkdir()
-        piece.to_parquet(folder / "part.0.parquet", index=False)
-    (tmp_path / "_metadata.parquet").write_bytes(b"")
-    whole = RNNForecaster(**SETTINGS).fit(stamped)
-    for pieces in (tmp_path, str(tmp_path), sorted(tmp_path.rglob("part*"))):
-        pieces = RNNForecaster(**SETTINGS).fit_pieces(pieces)
-        assert_same_forecasts(whole, pieces, stamped)
-
-
 def test_which_files_are_pieces(tmp_path):
     for name in ["b.parquet", "a/1.parquet", "_x/2.parquet", ".y.parquet", "c.csv"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -346,6 +357,14 @@ def test_an_iterator_is_stored_only_meanwhile(monkeypatch, tmp_path, panel):
     RNNForecaster(**SETTINGS).fit_pieces(pieces(), subsample=N_STEPS)
     assert seen == [1, 2, 3]  # the folder, and the pieces so far
     assert not list(Path(tmp_path).iterdir())
+
+
+def test_pieces_without_rows_are_passed_over(panel, fitted):
+    first, second, third = pieces_of(panel, 5)
+    empty = first.iloc[:0]
+    forecaster = RNNForecaster(**SETTINGS)
+    forecaster.fit_pieces([empty, first, second, empty, third])
+    assert_same_forecasts(fitted, forecaster, panel)
 
 
 # --- errors ---------------------------------------------------------------------------
@@ -372,13 +391,6 @@ def test_a_missing_level_column_is_named(panel):
     forecaster = RNNForecaster(**SETTINGS, static_columns=["kind"])
     with pytest.raises(ValueError, match="In piece 2: The data must have .* 'kind'"):
         forecaster.fit_pieces(pieces)
-
-
-def test_a_file_is_named(tmp_path, panel):
-    pytest.importorskip("pyarrow")
-    panel.assign(y="much").to_parquet(tmp_path / "odd.parquet")
-    with pytest.raises(TypeError, match=r"In file .*odd\.parquet: Column 'y' must"):
-        RNNForecaster(**SETTINGS).fit_pieces(tmp_path)
 
 
 def test_series_that_go_on_in_the_next_piece_are_refused(panel):

@@ -319,7 +319,7 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
             a list or another iterable, or a callable that returns one. All are read
             more than once; those of an iterator are stored in a temporary folder for
             that. A piece may be the path of a parquet file, or a callable that returns
-            the piece, too.
+            the piece, too. Pieces without rows are passed over.
         static : DataFrame, default=None
             As in `fit`, for all series.
         subsample : int, default=1_000_000

@@ -152,6 +152,186 @@ class ForecastingMixin:
             0 is perfect, and greater is better.
         """
         check_is_fitted(self)
+        panel, form = self._history(None)
+        truth, _, _ = read_panel(
+            X,
+            y,
+            static=self._static,
+            like=form,
+            first=panel.ends[0],
+            missing_ok=True,
+        )
+        request = form.read_future(X, panel, unknown_ok=True)
+        forecasts = self._rows(request, panel, _values)
+        numbers = truth.ids.get_indexer(panel.ids[request.series])
+        at = request.positions - truth.starts[numbers]
+        known = at >= 0
+        values = np.full(len(at), np.nan)
+        values[known] = truth.values[truth.offsets[numbers[known]] + at[known]]
+        errors = np.abs(values - forecasts) / self._naive_errors()[request.series]
+        known = np.isfinite(errors)
+        if not known.any():
+            raise ValueError(
+                "There is nothing to score: no row has a known value and a history "
+                "that changes."
+            )
+        counts = np.bincount(request.series[known], minlength=len(panel))
+        sums = np.bincount(request.series[known], errors[known], minlength=len(panel))
+        scored = counts > 0
+        return -float((sums[scored] / counts[scored]).mean())
+
+    def _naive_errors(self):
+        """Return how much values differ from those a season before, by series."""
+        panel, season = self._panel, self._model.plan.season_length
+        errors = np.full(len(panel), np.nan)
+        for i in range(len(panel)):
+            series = panel.series(i)
+            changes = np.abs(series[season:] - series[:-season])
+            if np.isfinite(changes).any():
+                errors[i] = np.nanmean(changes)
+        return np.where(errors > 0.0, errors, np.nan)
+
+    # --- from requests to forecasts -------------------------------------------------
+
+    def _answer(self, X, history, compute, names=None):
+        """Return what is computed of the forecasts in the form of the user's data."""
+        check_is_fitted(self)
+        panel, form = self._history(history)
+        if X is None or isinstance(X, Integral):
+            values = self._horizon(panel, self._n_steps(X, form), compute)
+            return form.answer(values, panel, names)
+        request = form.read_future(X, panel)
+        values = self._checked_rows(request, panel, form, compute)
+        return form.answer_rows(values, request, panel, names)
+
+    def _n_steps(self, X, form):
+        """Return how many steps to forecast, where X is not rows."""
+        n_steps = self._model.plan.shape.horizon if X is None else int(X)
+        if n_steps < 1 or isinstance(X, bool):
+            raise ValueError(f"At least one step must be forecast, got {X!r}.")
+        if form.known:
+            columns = [column.name for column in form.known]
+            raise ValueError(
+                f"The columns {columns} are known ahead: pass their rows of the "
+                "future as X, or name them in past_columns."
+            )
+        return n_steps
+
+    def _horizon(self, panel, n_steps, compute):
+        """Return what is computed for the steps after each series."""
+        ahead = np.empty((len(panel), n_steps, 0))
+        return compute(self._forecast(panel, ahead))[:, :n_steps]
+
+    def _checked_rows(self, request, panel, form, compute):
+        """Return what is computed for each row of a request, each with a history."""
+        values = self._rows(request, panel, compute)
+        lost = np.isnan(values).reshape(len(values), -1).any(axis=1)
+        if lost.any():
+            row = int(lost.argmax())
+            time = form.clock.times(request.positions[row], 1)[0]
+            series = label(panel.ids, request.series[row])
+            raise ValueError(
+                f"Series {series} has no history before {time} to forecast it from."
+            )
+        return values
+
+    def _history(self, history):
+        """Return the panel to forecast, and its form."""
+        if history is not None:
+            parts = history if isinstance(history, tuple) else (history,)
+            X, y, static = (*parts, None, None)[:3]
+            static = self._all_static(static)
+            panel, _, form = read_panel(X, y, static=static, like=self._form)
+            return panel, form
+        if self._panel is None:
+            raise ValueError(
+                "The forecaster keeps no history after fit_pieces and without_history: "
+                "pass the series to forecast as history, or to update first."
+            )
+        return self._panel, self._form
+
+    def _all_static(self, static):
+        """Return the static columns given apart, those of `static` in first place."""
+        if static is None or self._static is None:
+            return self._static if static is None else static
+        names = self._form.table.names
+        static, before = (static_frame(each, names) for each in (static, self._static))
+        others = before[~before.index.isin(static.index)]
+        return pd.concat([others, static]) if len(others) else static
+
+    def _rows(self, request, panel, compute):
+        """Return what is computed for each row of a request; NaN without a history."""
+        horizon = self._model.plan.shape.horizon
+        rows = np.arange(len(request.positions))
+        later = request.positions >= panel.ends[request.series]
+        pieces = []
+        if later.any():
+            numbers = np.flatnonzero(request.steps)
+            pieces.append((rows[later], numbers, panel.ends[numbers], request))
+        # within the history: a horizon at a time from the first row of each series
+        first = panel.ends.copy()
+        np.minimum.at(first, request.series, request.positions)
+        blocks = (request.positions - first[request.series]) // horizon
+        for block in np.unique(blocks[~later]):
+            these = rows[~later & (blocks == block)]
+            numbers = np.unique(request.series[these])
+            cuts = first[numbers] + block * horizon
+            some = cuts > panel.starts[numbers]
+            these = these[np.isin(request.series[these], numbers[some])]
+            if len(these):
+                pieces.append((these, numbers[some], cuts[some], None))
+        out = None
+        for these, numbers, cuts, ahead in pieces:
+            values = self._piece(panel, request, these, numbers, cuts, ahead, compute)
+            if out is None:
+                out = np.full((len(rows), *values.shape[1:]), np.nan)
+            out[these] = values
+        return np.full(len(rows), np.nan) if out is None else out
+
+    def _piece(self, panel, request, rows, numbers, cuts, ahead, compute):
+        """Return what is computed for some rows, of series that are cut before them."""
+        ends = panel.ends
+        ends[numbers] = cuts
+        history = panel.head(ends).take(numbers)
+        places = np.searchsorted(numbers, request.series[rows])
+        steps = request.positions[rows] - cuts[places]
+        n_steps = int(steps.max()) + 1
+        if ahead is not None:
+            source, begins = request.known, request.offsets[numbers]
+            n_known = request.steps[numbers]
+        else:
+            source = panel.known
+            begins = panel.offsets[numbers] + cuts - panel.starts[numbers]
+            n_known = panel.ends[numbers] - cuts
+        within = np.arange(n_steps)
+        at = begins[:, np.newaxis] + np.minimum(within, n_known[:, np.newaxis] - 1)
+        known = source[at]
+        known[within >= n_known[:, np.newaxis]] = np.nan
+        return compute(self._forecast(history, known))[places, steps]
+
+    def _forecast(self, panel, ahead):
+        """Return the `Forecasts` of a panel, with the columns known ahead of it.
+
+        They go on to whole horizons: the first steps are the same whatever their number
+        is, for the calendar of the steps that a network sees is always known.
+        """
+        clock, horizon = self._form.clock, self._model.plan.shape.horizon
+        more = -ahead.shape[1] % horizon
+        ahead = np.pad(ahead, ((0, 0), (0, more), (0, 0)), constant_values=np.nan)
+        positions = panel.ends[:, np.newaxis] + np.arange(ahead.shape[1])
+        calendar = calendar_columns(positions, clock, self._parts)
+        outlook = Outlook(
+            self._with_calendar(panel, clock), np.concatenate([ahead, calendar], axis=2)
+        )
+        return self._model.forecast(outlook, effective_n_jobs(self.n_jobs))
+
+
+def _values(forecasts):
+    return forecasts.values
+
+
+def _quantiles(forecasts):
+    return forecasts.quantiles
 
 
 def interval_levels(level):

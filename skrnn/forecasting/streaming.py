@@ -96,6 +96,11 @@ def _loaded(piece):
     return piece() if callable(piece) else piece
 
 
+def _has_rows(data):
+    """Whether a piece has rows: engines leave empty partitions behind."""
+    return len(data[0] if isinstance(data, tuple) else data) > 0
+
+
 class PanelStream:
     """A panel in pieces, each of which holds whole series.
 
@@ -200,13 +205,15 @@ class PanelStream:
     def _panels(self, quiet):
         """Yield the name and the panel of each piece; if quiet, in any order."""
         for name, piece in self._in_order(shuffled=quiet):
-            yield name, self._panel(name, piece, quiet)
+            data = _loaded(piece)
+            if _has_rows(data):
+                yield name, self._panel(name, data, quiet)
 
-    def _panel(self, name, piece, quiet):
+    def _panel(self, name, data, quiet):
         with _naming(name), warnings.catch_warnings():
             if quiet:  # gaps have been told of
                 warnings.simplefilter("ignore", UserWarning)
-            return self._read(_loaded(piece), like=self.form)[0]
+            return self._read(data, like=self.form)[0]
 
     def _in_order(self, shuffled=False):
         """Yield the name of each piece, and the piece."""
@@ -230,8 +237,10 @@ class PanelStream:
         """Return the form of the first piece, with the levels of all pieces."""
         form = None
         for name, piece in self._in_order():
+            data = _loaded(piece)
+            if not _has_rows(data):
+                continue
             with _naming(name):
-                data = _loaded(piece)
                 if form is None:
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore", UserWarning)
@@ -241,7 +250,7 @@ class PanelStream:
             if not _has_levels(form):
                 break
         if form is None:
-            raise ValueError("There is no piece to read.")
+            raise ValueError("There is no piece with rows.")
         return form
 
     def _refuse_parts_of_series(self, name, panel, before):

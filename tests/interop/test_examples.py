@@ -13,9 +13,12 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("library", ["sktime", "skforecast", "mlforecast"])
+@pytest.mark.parametrize("library", ["sktime", "skforecast", "mlforecast", "dask"])
 def test_example_runs_and_beats_the_period_before(library, capsys):
     pytest.importorskip(library)
+    if library == "dask":
+        pytest.importorskip("distributed")
+        pytest.importorskip("pyarrow")
     load(f"with_{library}").main()
     printed = capsys.readouterr().out
     before, network = re.findall(r"^\D+ (\d+\.\d\d)$", printed, re.MULTILINE)
