@@ -118,12 +118,21 @@ def window_features(values, series, last, step, m):
 # skrnn --------------------------------------------------------------------------------
 
 
-def forecast_with_skrnn(data, seed, n_networks=1, n_jobs=None):
+def one_network(data, seed, n_jobs=None):
+    """Forecast by one network of skrnn alone, without the classical member."""
+    return forecast_with_skrnn(data, seed, 1, n_jobs, theta=False)
+
+
+def forecast_with_skrnn(data, seed, n_networks=3, n_jobs=None, **options):
     """Forecast by skrnn's defaults, which are told the horizon and nothing else."""
     from skrnn import RNNForecaster
 
     model = RNNForecaster(
-        data.group.horizon, n_networks=n_networks, random_state=seed, n_jobs=n_jobs
+        data.group.horizon,
+        n_networks=n_networks,
+        random_state=seed,
+        n_jobs=n_jobs,
+        **options,
     )
     answer = model.fit(data.frame()).predict()
     forecasts = answer["y"].to_numpy().reshape(-1, data.group.horizon)
@@ -150,5 +159,6 @@ METHODS = {
     "DynamicOptimizedTheta": statsforecast_model("DynamicOptimizedTheta"),
     "boosted_trees": boosted_trees,
     "skrnn_theta": skrnn_theta,
+    "skrnn_one_network": one_network,
     "skrnn": forecast_with_skrnn,
 }

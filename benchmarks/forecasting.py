@@ -47,7 +47,11 @@ sMAPE of others: *classical*: the best of AutoETS, Theta and DynamicOptimizedThe
 """
 
 STATSFORECAST = {"AutoETS", "AutoTheta", "DynamicOptimizedTheta"}
-RANDOM = {"boosted_trees", "skrnn"}  # the others have no use for a seed
+RANDOM = {
+    "boosted_trees",
+    "skrnn_one_network",
+    "skrnn",
+}  # the others have no use for a seed
 SLOW = {("AutoETS", "m4_hourly")}  # half an hour
 
 # Scores -------------------------------------------------------------------------------
@@ -197,7 +201,7 @@ def parse_arguments():
     add("--methods", nargs="+", choices=list(METHODS), metavar="METHOD")
     add("--seed", type=int, default=0, help="the first seed (default: 0)")
     add("--seeds", type=int, default=1, help="how many (default: 1)")
-    add("--networks", type=int, default=1, help="of skrnn's ensemble (default: 1)")
+    add("--networks", type=int, default=3, help="of skrnn's ensemble (default: 3)")
     add("--n-jobs", type=int, help="threads of skrnn's ensemble")
     add("--max-series", type=int, help="forecast that many of a group at most")
     add("--slow", action="store_true", help="also AutoETS on M4's hourly series")

@@ -1,6 +1,7 @@
 """The forecaster: pandas in, pandas out."""
 
 from collections.abc import Hashable, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import repeat
 from numbers import Integral, Real
@@ -15,20 +16,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._choices import check_sizes
 from skrnn.cells import CELLS
+from skrnn.forecasting.backtest import BacktestMixin
 from skrnn.forecasting.calendar import calendar_columns, useful_parts
 from skrnn.forecasting.calibration import calibrate
 from skrnn.forecasting.frequency import season_lengths
 from skrnn.forecasting.model import new_model, train, training_windows
 from skrnn.forecasting.networks import Settings
 from skrnn.forecasting.plan import make_plan
-from skrnn.forecasting.predicting import ForecastingMixin, checked_levels
+from skrnn.forecasting.predicting import checked_levels
 from skrnn.forecasting.reading import read_panel
+from skrnn.forecasting.streaming import PanelStream, readable_again
 
 # Of the training of fit, for `partial_fit`.
 SHARE_OF_UPDATES, SHARE_OF_RATE = 0.1, 0.2
 
 
-class RNNForecaster(ForecastingMixin, BaseEstimator):
+class RNNForecaster(BacktestMixin, BaseEstimator):
     """Forecast one series or many with recurrent networks, in pandas' own terms.
 
     One model learns from all series together: a network reads the last values of a
@@ -121,7 +124,7 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
     n_series_ : int
         Series in the fit.
     series_ids_ : Index
-        What they are called.
+        What they are called; not after `fit_pieces`.
     freq_ : DateOffset or int
         How far steps are apart.
     loss_curves_ : list of list of float
@@ -282,14 +285,109 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
         UserWarning
             If rows are missing between others: they become missing values.
         """
-        panel, clock, form = self._read(X, y, static)
-        levels = self._levels()
+        panel, _, form = self._read(X, y, static)
+        self._fit_panel(panel, form)
+        self._static = static
+        return self
+
+    def _fit_panel(self, panel, form):
+        """Fit to a panel."""
+        seeds = self._seeds(check_random_state(self.random_state))
+        self._learn(panel, form, seeds)
+        self._panel = panel
+        self._publish()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_pieces(
+        self, pieces: Any, *, static: Any = None, subsample: int = 1_000_000
+    ) -> Self:
+        """Fit to a panel larger than memory, which comes in pieces.
+
+        A piece is what `fit` takes, a pair ``(X, y)`` where it takes both, and holds
+        whole series. A sample of the series decides what hyperparameters leave open,
+        and by how much forecasts may err. Then the pieces are read in turn, those of a
+        sequence in random order; every series takes part in training as often as any
+        other, until as much is learned as from a panel of the size of the sample. Never
+        more is in memory than a piece and a few samples. If all series fit into the
+        sample, the fitted model is that of `fit`.
+
+        The history is not kept: pass it to `predict`, or to `update` first.
+
+        Parameters
+        ----------
+        pieces : path, iterable or callable
+            The path of a parquet file or of a folder of them, each a piece. Or pieces:
+            a list or another iterable, or a callable that returns one. All are read
+            more than once; those of an iterator are stored in a temporary folder for
+            that. A piece may be the path of a parquet file, or a callable that returns
+            the piece, too.
+        static : DataFrame, default=None
+            As in `fit`, for all series.
+        subsample : int, default=1_000_000
+            How many values the sample may hold.
+
+        Returns
+        -------
+        self : RNNForecaster
+            The fitted forecaster.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, if a piece does not look like the first, or if a series goes on in
+            the piece after it; the message names the piece.
+
+        Warns
+        -----
+        UserWarning
+            If rows are missing between others: they become missing values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from skrnn import RNNForecaster
+        >>> def region(name):
+        ...     days = pd.date_range("2025-01-01", periods=60)
+        ...     keys = [[f"{name} 1", f"{name} 2"], days]
+        ...     keys = pd.MultiIndex.from_product(keys, names=["unique_id", "ds"])
+        ...     return pd.Series(np.arange(120) % 7, keys, name="y").reset_index()
+        >>> forecaster = RNNForecaster(7, n_updates=100, random_state=0)
+        >>> forecaster = forecaster.fit_pieces(region(name) for name in ["N", "S"])
+        >>> forecaster.predict(history=region("N")).shape
+        (14, 3)
+        """
+        if not isinstance(subsample, Integral) or subsample < 1:
+            raise ValueError(
+                f"subsample must be a positive integer, got {subsample!r}."
+            )
+        self._levels()  # before much is read
         random_state = check_random_state(self.random_state)
-        seeds = random_state.randint(np.iinfo(np.int32).max, size=self.n_networks)
+        seeds = self._seeds(random_state)
+        with readable_again(pieces) as pieces:
+            options = self._reading_options()
+            stream = PanelStream(pieces, random_state, static, **options)
+            sample = stream.sample(subsample)
+            parts = None
+            if stream.n_series > len(sample):
+                parts = stream.parts(subsample)
+            self._learn(sample, stream.form, seeds, parts)
+        self._panel, self._static = None, static
+        self._publish()
+        self.n_series_ = stream.n_series
+        return self
+
+    def _seeds(self, random_state):
+        return random_state.randint(np.iinfo(np.int32).max, size=self.n_networks)
+
+    def _learn(self, panel, form, seeds, parts=None):
+        """Fit to a panel, or decide by it and train on the parts of a larger one."""
+        clock, levels = form.clock, self._levels()
         n_threads = effective_n_jobs(self.n_jobs)
         plan = self._plan(panel, clock)
-        parts = self._calendar_parts(panel, clock, plan)
-        full = with_calendar(panel, clock, parts)
+        calendar = self._calendar_parts(panel, clock, plan)
+        full = with_calendar(panel, clock, calendar)
         model = new_model(plan, self._settings(plan, levels), self.log, full)
         model, calibration = calibrate(
             model,
@@ -299,25 +397,23 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
             linear=self.linear,
             theta=self.theta,
         )
-        pieces = repeat(training_windows(model, full))
+        if parts is None:
+            pieces = repeat(training_windows(model, full))
+        else:
+            pieces = (
+                training_windows(model, with_calendar(part, clock, calendar))
+                for part in parts
+            )
         self._model = train(model, pieces, seeds.tolist(), n_threads)
-        self._calibration, self._parts = calibration, parts
-        self._form, self._panel, self._static = form, panel, static
-        self._publish()
-        return self
+        self._calibration, self._parts = calibration, calendar
+        self._form = form
 
     def _read(self, X, y, static):
-        return read_panel(
-            X,
-            y,
-            static=static,
-            id_col=self.id_col,
-            time_col=self.time_col,
-            target_col=self.target_col,
-            past_columns=self.past_columns,
-            static_columns=self.static_columns,
-            freq=self.freq,
-        )
+        return read_panel(X, y, static=static, **self._reading_options())
+
+    def _reading_options(self):
+        names = "id_col time_col target_col past_columns static_columns freq"
+        return {name: getattr(self, name) for name in names.split()}
 
     def _plan(self, panel, clock):
         """Decide by the data what the hyperparameters leave open."""
@@ -450,9 +546,29 @@ class RNNForecaster(ForecastingMixin, BaseEstimator):
         self.linear_ = model.settings.linear
         self.loss_curves_ = [network.loss_curve for network in model.networks]
         self.freq_ = self._form.clock.freq
+        if hasattr(self, "series_ids_"):
+            del self.series_ids_
         if self._panel is not None:
             self.n_series_ = len(self._panel)
             self.series_ids_ = self._panel.ids
+
+    def without_history(self) -> Self:
+        """Return the forecaster without the series of fit, which predicts others.
+
+        It is small, whatever it was fitted to: for other processes, or a file. Its
+        `predict` needs a `history`, or `update` with one first.
+
+        Returns
+        -------
+        forecaster : RNNForecaster
+            A copy, which shares the model.
+        """
+        check_is_fitted(self)
+        light = copy(self)
+        light._panel = None
+        if hasattr(light, "series_ids_"):
+            del light.series_ids_
+        return light
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_model")

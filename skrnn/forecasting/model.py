@@ -147,7 +147,7 @@ class Model:
         pieces = []
         for _ in range(n_blocks):
             pieces.append(self._forecast_block(windows, n_threads))
-            windows.fill_in(pieces[-1][:, :, middle])
+            windows.advance(pieces[-1][:, :, middle])
         z = np.concatenate(pieces, axis=1)[:, : outlook.n_steps]
         quantiles = prepared.restore(z, panel.lengths)
         if self.network_weight < 1.0:

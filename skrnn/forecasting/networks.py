@@ -131,7 +131,9 @@ def train_networks(pieces, shapes, settings, seeds, n_threads, init=None):
         _Course(*arguments, settings)
         for arguments in zip(shapes, seeds, before, strict=True)
     ]
-    with ThreadPoolExecutor(min(n_threads, len(seeds))) as pool:
+    pool = ThreadPoolExecutor(min(n_threads, len(seeds)))
+    with pool, threadpool_limits(1, "blas"):
+        # BLAS, whose bits depend on its own threads, has one
         for _, windows in zip(range(N_PARTS), pieces, strict=False):
             list(pool.map(lambda course, w=windows: course.advance(w), courses))
     return [course.network() for course in courses]
@@ -185,8 +187,7 @@ class _Course:
             parameters = aligned_copy(self._start.parameters)
         else:
             parameters = aligned_zeros((network.layout.size,), DTYPE)
-            with threadpool_limits(1, "blas"):  # whose bits depend on its threads
-                network.initialize(parameters, self._random_state)
+            network.initialize(parameters, self._random_state)
             network.layout.views(parameters)["output.weights"] *= FIRST_OUTPUT
             if settings.linear:
                 rows = draw_windows(windows, N_LINEAR, self._random_state)
@@ -216,7 +217,7 @@ class _Course:
         def targets(rows):
             values, scale = windows.targets(rows)
             if coefficients is not None:
-                values = values - predict_linear(windows, rows, coefficients)
+                values = values - windows.flat(rows) @ coefficients
             factor = np.minimum(scale, LARGEST_SCALE) ** SCALE_POWER
             return np.column_stack([values, factor])
 

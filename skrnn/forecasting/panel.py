@@ -176,6 +176,20 @@ def empty_panel(ids, starts, ends, n_known, n_past):
     )
 
 
+def joined(panels):
+    """Return the series of several panels with the same columns as one panel."""
+    ids, *others = (panel.ids for panel in panels)
+    return Panel(
+        ids.append(others),
+        np.concatenate([panel.values for panel in panels]),
+        offsets_of(np.concatenate([panel.lengths for panel in panels])),
+        *(
+            np.concatenate([getattr(panel, name) for panel in panels])
+            for name in ("starts", "known", "past", "static")
+        ),
+    )
+
+
 def offsets_of(lengths):
     """Return where pieces of these lengths begin and, at last, where they end."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -105,12 +105,11 @@ class ForecastingMixin:
             anything apart in fit.
         """
         check_is_fitted(self)
-        levels = checked_levels(level, 100)
-        if levels is None:
-            raise ValueError(
-                f"level must be percents between 0 and 100, got {level!r}."
-            )
-        if self._calibration is None:
+        return self._answer(X, history, *self._bounds(interval_levels(level)))
+
+    def _bounds(self, levels):
+        """Return what computes forecasts and intervals, and the names of these."""
+        if len(levels) and self._calibration is None:
             raise ValueError(
                 "The series of fit were too short, or had no values at the end, to try "
                 "forecasts on their past, so nothing is known of errors. Pass longer "
@@ -121,12 +120,17 @@ class ForecastingMixin:
             names += [f"lower_{number:g}", f"upper_{number:g}"]
 
         def bounds(forecasts):
-            n_steps = forecasts.values.shape[1]
+            values, n_steps = (
+                forecasts.values[:, :, np.newaxis],
+                forecasts.values.shape[1],
+            )
+            if not len(levels):
+                return values
             offsets = self._calibration.offsets(n_steps, levels / 100)
             shifted = forecasts.shifted(offsets.reshape(n_steps, -1))
-            return np.concatenate([forecasts.values[:, :, np.newaxis], shifted], axis=2)
+            return np.concatenate([values, shifted], axis=2)
 
-        return self._answer(X, history, bounds, names)
+        return bounds, names
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return minus the mean absolute scaled error, averaged over series.
@@ -148,7 +152,7 @@ class ForecastingMixin:
             0 is perfect, and greater is better.
         """
         check_is_fitted(self)
-        panel, form = self._panel, self._form
+        panel, form = self._history(None)
         truth, _, _ = read_panel(
             X,
             y,
@@ -228,8 +232,8 @@ class ForecastingMixin:
             return panel, form
         if self._panel is None:
             raise ValueError(
-                "The forecaster was trained on a stream, which it does not keep: pass "
-                "the history of the series to forecast."
+                "The forecaster keeps no history after fit_pieces and without_history: "
+                "pass the series to forecast as history, or to update first."
             )
         return self._panel, self._form
 
@@ -318,7 +322,7 @@ def _quantiles(forecasts):
 
 
 def checked_levels(levels, highest):
-    """Return levels as an array, (n_levels,), or None if they are not within (0, 1).
+    """Return levels as an array, (n_levels,), or None if one is not within (0, 1).
 
     Parameters
     ----------
@@ -332,3 +336,11 @@ def checked_levels(levels, highest):
         return None
     within = levels.ndim == 1 and ((0 < levels) & (levels < highest)).all()
     return levels if within and len(levels) else None
+
+
+def interval_levels(level):
+    """Return the levels of intervals, in percent, as an array."""
+    levels = checked_levels(level, 100)
+    if levels is None:
+        raise ValueError(f"level must be percents between 0 and 100, got {level!r}.")
+    return levels

@@ -105,17 +105,17 @@ class Windows:
         self.ends = ends
         strength = prepared.seasons.std(axis=1)
         self._facts = np.column_stack([prepared.is_log, strength, static])
-        self._neighbours = _neighbours(prepared.values, offsets)
+        self._lines = _lines(prepared.values, offsets)
+        self._last = None, None
 
     def __len__(self) -> int:
         return len(self.ends)
 
     def reshaped(self, shape):
-        """Return windows of another shape with the same ends."""
-        if shape == self.shape:
-            return self
+        """Return windows of another shape with the same ends, for one thread."""
         windows = copy(self)
         windows.shape = shape
+        windows._last = None, None
         return windows
 
     @property
@@ -148,12 +148,13 @@ class Windows:
         share : ndarray of shape (n_rows,)
             How much of the window the history fills.
         """
+        if rows is self._last[0]:  # inputs and targets of the same ones
+            return self._last[1]
         n = len(rows)
         window = np.empty((n, self.shape.n_lags))
         level, scale, share = np.empty(n), np.empty(n), np.empty(n)
         _normalize(
-            self.prepared.values,
-            *self._neighbours,
+            *self._lines,
             self.offsets[self.series[rows]],
             self.ends[rows],
             self.shape.n_level,
@@ -162,7 +163,8 @@ class Windows:
             scale,
             share,
         )
-        return window, level, scale, share
+        self._last = rows, (window, level, scale, share)
+        return self._last[1]
 
     def inputs(self, rows):
         """Return what the network reads, (n_rows, n_frames, n_channels)."""
@@ -219,15 +221,14 @@ class Windows:
         targets = (values - level[:, np.newaxis]) / scale[:, np.newaxis]
         return np.clip(targets, -FURTHEST, FURTHEST), scale
 
-    def move(self, ends):
-        """Let the windows end elsewhere."""
-        self.ends = ends
-
-    def fill_in(self, values):
-        """Take forecasts, (n_windows, horizon), for what follows the windows."""
-        at = self.ends[:, np.newaxis] + 1 + np.arange(self.shape.horizon)
+    def advance(self, values):
+        """Take forecasts, (n_windows, horizon), for values, and go on after them."""
+        horizon = self.shape.horizon
+        at = self.ends[:, np.newaxis] + 1 + np.arange(horizon)
         self.prepared.values[at] = values
-        self._neighbours = _neighbours(self.prepared.values, self.offsets)
+        self.ends = self.ends + horizon
+        self._lines = _lines(self.prepared.values, self.offsets)
+        self._last = None, None
 
     def _places(self, rows, n_steps):
         """Return where the steps of windows are.
@@ -265,24 +266,15 @@ def training_ends(offsets, n_first):
 
 
 @kernel
-def _normalize(
-    values, before, after, starts, ends, n_level, window, level, scale, share
-):
+def _normalize(lines, before, starts, ends, n_level, window, level, scale, share):
     n_lags = window.shape[1]
     for row in range(len(ends)):
-        end, start = ends[row], starts[row]
-        n = min(n_lags, end - start + 1)
+        end = ends[row]
+        n = min(n_lags, end - starts[row] + 1)
+        last = before[end]  # what comes after it is not known yet
         for k in range(n_lags):
             at = max(end - n_lags + 1 + k, end - n + 1)
-            left, right = before[at], after[at]
-            if right > end:  # not known yet
-                right = left
-            if left < start:
-                left = right
-            value = values[left]
-            if right > left:
-                value += (at - left) / (right - left) * (values[right] - value)
-            window[row, k] = value
+            window[row, k] = lines[min(at, last)]
         m = min(n_level, n)
         total = 0.0
         for k in range(n_lags - m, n_lags):
@@ -298,22 +290,22 @@ def _normalize(
 
 
 @kernel
-def _neighbours(values, offsets):
-    """Return for each step the last known one up to it, and the first from it on.
+def _lines(values, offsets):
+    """Return the values with lines across missing ones, and the last known place.
 
-    -1, or the number of values, where the series has none.
+    Each series begins with a known value; after its last one there is that.
     """
+    lines = values.copy()
     before = np.empty(len(values), np.int64)
-    after = np.empty(len(values), np.int64)
     for i in range(len(offsets) - 1):
-        known = -1
+        known = offsets[i]
         for at in range(offsets[i], offsets[i + 1]):
             if not np.isnan(values[at]):
+                slope = (values[at] - values[known]) / max(at - known, 1)
+                for between in range(known + 1, at):
+                    lines[between] = values[known] + (between - known) * slope
                 known = at
+            else:
+                lines[at] = values[known]
             before[at] = known
-        known = len(values)
-        for at in range(offsets[i + 1] - 1, offsets[i] - 1, -1):
-            if not np.isnan(values[at]):
-                known = at
-            after[at] = known
-    return before, after
+    return lines, before
