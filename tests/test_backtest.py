@@ -10,8 +10,6 @@ from joblib import parallel_config
 from skrnn import RNNForecaster
 from skrnn.metrics import interval_coverage, mean_absolute_scaled_error
 
-pytestmark = pytest.mark.needs_jit
-
 MONTHS = pd.date_range("2018-01-01", periods=60, freq="MS")
 N = len(MONTHS)
 
@@ -23,8 +21,9 @@ def values(seed=0, n=N):
 
 
 def forecaster(horizon=4, **params):
-    small = {"n_updates": 4, "n_networks": 1, "random_state": 0} | params
-    return RNNForecaster(horizon, **small)
+    small = {"n_updates": 3, "n_networks": 1, "hidden_layer_sizes": 2, "lags": 12}
+    small |= {"theta": False, "linear": False, "random_state": 0}
+    return RNNForecaster(horizon, **small | params)
 
 
 SALES = pd.Series(values(), index=MONTHS, name="sales")
@@ -168,6 +167,7 @@ def test_exogenous_columns_of_a_panel_and_static_ones():
     np.testing.assert_array_equal(frame["forecast"], expected.to_numpy().T.ravel())
 
 
+@pytest.mark.needs_jit
 @settings(max_examples=8)
 @given(
     after=st.integers(0, 9),
@@ -178,7 +178,7 @@ def test_exogenous_columns_of_a_panel_and_static_ones():
 def test_nothing_after_a_cutoff_changes_its_forecasts(after, refit, change, hide):
     data = LONG.assign(kind=pd.Categorical(["usual"] * 2 * N, ["usual", "rare"]))
     options = {"n_windows": 3, "step": 3, "refit": refit, "level": 80}
-    network = forecaster(past_columns=["kind"])
+    network = forecaster(past_columns=["kind"], theta=True, linear="auto")
     frame = network.backtest(data, **options)
     cutoff = MONTHS[N - 11 + after]
     other = data.copy()
@@ -226,6 +226,7 @@ def test_missing_truth_stays_missing():
     assert frame["forecast"].notna().all()
 
 
+@pytest.mark.needs_jit
 def test_parallel_fits_give_the_same_bits():
     frame = forecaster().backtest(LONG, refit=True)
     threads = forecaster(n_jobs=2).backtest(LONG, refit=True)

@@ -10,8 +10,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skrnn import RNNForecaster
 from skrnn.forecasting import ForecastDisplay
 
-pytestmark = pytest.mark.needs_jit
-
 N, HORIZON = 80, 6
 MONTHS = pd.date_range("2018-01-01", periods=N, freq="MS")
 
@@ -28,8 +26,9 @@ LONG = LONG.rename_axis("ds").reset_index()
 
 
 def forecaster(**params):
-    small = {"n_updates": 3, "n_networks": 1, "random_state": 0} | params
-    return RNNForecaster(HORIZON, **small)
+    small = {"n_updates": 3, "n_networks": 1, "hidden_layer_sizes": 2, "lags": 12}
+    small |= {"theta": False, "linear": False, "random_state": 0}
+    return RNNForecaster(**{"horizon": HORIZON} | small | params)
 
 
 @pytest.fixture(autouse=True)
@@ -231,7 +230,7 @@ def test_it_draws_on_the_axes_that_it_is_given(plt):
 
 
 def test_a_single_step_and_a_short_history_are_seen():
-    network = RNNForecaster(1, n_updates=3, n_networks=1).fit(SALES)
+    network = forecaster(horizon=1).fit(SALES)
     display = ForecastDisplay.from_estimator(network, n_history=1)
     (lines,) = display.lines_
     assert lines["forecast"][0].get_marker() == "o"
