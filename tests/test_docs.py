@@ -13,6 +13,7 @@ PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)]+)\)")
 # Pages whose code needs libraries that the tests do not.
 NEEDS = {
+    "forecasting.md": ["matplotlib", "statsmodels"],
     "large_panels.md": ["dask.dataframe", "distributed", "pyarrow"],
     "other_libraries.md": ["sktime", "skforecast", "mlforecast"],
 }
@@ -37,7 +38,8 @@ def assert_same(printed, expected):
 # sktime's, about a default of its own
 @pytest.mark.filterwarnings("ignore:The default of config:FutureWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_runs_and_prints_what_it_says(page):
+def test_code_runs_and_prints_what_it_says(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where pages may write files
     for library in NEEDS.get(page.name, []):
         pytest.importorskip(library)
     namespace = {"__name__": page.stem}

@@ -89,3 +89,16 @@ def test_reber_strings_follow_the_grammar_unless_changed():
     wrong = [reber.with_an_error(string, rng) for string in right]
     assert not any(follows_the_grammar(reber, string) for string in wrong)
     assert reber.one_hot(right[0]).shape == (len(right[0]), 7)
+
+
+@pytest.mark.needs_jit
+def test_forecast_co2_runs(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("matplotlib").use("Agg")
+    pytest.importorskip("statsmodels")
+    example = load("forecast_co2")
+    monkeypatch.setitem(example.PARAMS, "n_updates", 3)
+    monkeypatch.setitem(example.PARAMS, "n_networks", 1)
+    monkeypatch.setattr("sys.argv", ["forecast_co2", str(tmp_path / "figure.png")])
+    example.main()
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    assert "the year before           2.3" in capsys.readouterr().out

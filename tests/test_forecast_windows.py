@@ -79,9 +79,10 @@ def expected_window(windows, row):
 
 
 def column_steps(windows, row, columns, n_steps):
-    """Return a window of columns, those beyond the series as at its ends."""
+    """Return a window of columns, beyond the series or horizon as at the ends."""
     series = windows.series[row]
     first, stop = windows.offsets[series : series + 2]
+    stop = min(stop, windows.ends[row] + 1 + windows.shape.horizon)
     end = windows.ends[row] + 1 - windows.shape.n_lags
     places = [min(max(end + k, first), stop - 1) for k in range(n_steps)]
     return columns[places]
@@ -168,9 +169,7 @@ def test_forecasts_take_the_place_of_values():
     offsets, ends = np.array([0, 16]), np.array([7])
     series, static = np.array([0]), np.empty((1, 0))
     windows = Windows(shape, prepared, offsets, none, none, static, series, ends)
-    windows.fill_in(np.array([[9.0, 10.0, 11.0, 12.0]]))
-    assert windows.normalized([0])[1] == 8  # not moved yet
-    windows.move(ends + shape.horizon)
+    windows.advance(np.array([[9.0, 10.0, 11.0, 12.0]]))
     window, level, scale, share = windows.normalized([0])
     assert (level, share) == (12, 1)
     assert_allclose(window[0], np.arange(-5, 1) / scale[0])

@@ -7,7 +7,8 @@ numbers of what the columns hold. Below it there are arrays: a `panel` of series
 `lags` makes sequences of the lag columns of other libraries.
 """
 
+from skrnn.forecasting.display import ForecastDisplay
 from skrnn.forecasting.forecaster import RNNForecaster
 from skrnn.forecasting.lags import LagsToSequences
 
-__all__ = ["LagsToSequences", "RNNForecaster"]
+__all__ = ["ForecastDisplay", "LagsToSequences", "RNNForecaster"]

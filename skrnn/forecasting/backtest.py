@@ -213,7 +213,7 @@ def _forecasts(forecaster, panel, form, windows, levels):
     """
     panel, form = _known_levels(panel, form, windows[0].cut)
     history = panel.head(windows[0].cut)
-    forecaster._fit_panel(history.take(history.lengths > 0), form)
+    forecaster._fit_panel(history.take(history.lengths > 0), form, None)
     compute, names = _columns(forecaster, levels)
     values = [_window_values(forecaster, panel, window, compute) for window in windows]
     return np.concatenate(values), names
@@ -280,7 +280,7 @@ def _tidy(forecaster, panel, form, windows, values, names):
     truth = panel.values[panel.offsets[series] + positions - panel.starts[series]]
     id_name, time_name, target = column_names(forecaster, form)
     columns = {
-        id_name: panel.ids[series],
+        id_name: panel.ids.to_flat_index()[series],
         time_name: form.clock.times_at(positions),
         "cutoff": form.clock.times_at(cuts - 1),
         target: truth,

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.isotonic import isotonic_regression
 
 from skrnn.forecasting.model import Forecasts, Outlook, train, training_windows
+from skrnn.forecasting.networks import SCALE_POWER
 
 # The end of the series that is forecast as a trial: so many horizons in all, but never
 # more than this share of a series, and at so many origins at most.
@@ -19,7 +20,7 @@ FEWEST_VALUES = 4
 # series is a single draw of what they have in common, so that the first counts whose
 # loss is at most so much above the least.
 WEIGHTS = np.array(sorted(np.linspace(0.0, 1.0, 21), key=lambda w: abs(w - 0.5)))
-TOLERANCE = 0.01
+TOLERANCE = 0.005
 # By so much must the linear model reduce the loss to be used.
 MARGIN = 0.005
 # From so many errors of a step on its own quantiles are used.
@@ -147,7 +148,7 @@ def calibrate(model, panel, seed, n_threads, *, linear, theta):
     model : Model
         With the choices made, not trained.
     calibration : Calibration or None
-        None if the series are too short to cut anything off.
+        None if the series are too short to cut anything off, or all missing there.
     """
     trial = plan_trial(panel, model.plan.shape.horizon)
     if trial is None:
@@ -166,7 +167,8 @@ def calibrate(model, panel, seed, n_threads, *, linear, theta):
         if best is None or outcome[0] < (1.0 - MARGIN) * best[0]:
             best = outcome
     _, candidate, errors = best
-    return replace(candidate, networks=[]), Calibration(errors)
+    known = not np.isnan(errors).all()  # the end of a series may be missing
+    return replace(candidate, networks=[]), Calibration(errors) if known else None
 
 
 def _try(model, trial, theta):
@@ -177,14 +179,16 @@ def _try(model, trial, theta):
         return np.concatenate([outcome.errors(weight) for outcome in outcomes])
 
     def loss(weight):
-        return np.nanmean(2.0 * np.tanh(0.5 * np.abs(errors(weight))))
+        sizes = np.abs(errors(weight)) / scales[:, np.newaxis] ** SCALE_POWER
+        sizes = sizes[~np.isnan(sizes)]
+        return sizes.mean() if len(sizes) else 0.0
 
+    scales = np.concatenate([outcome.forecasts.scales for outcome in outcomes])
     weight = 1.0
     if theta:
         losses = np.array([loss(weight) for weight in WEIGHTS])
         good = losses <= (1.0 + TOLERANCE) * losses.min()
         weight = float(WEIGHTS[good.argmax()])
-    scales = np.concatenate([outcome.forecasts.scales for outcome in outcomes])
     chosen = replace(model, network_weight=weight)
     return loss(weight), chosen, errors(weight) / scales[:, np.newaxis]
 

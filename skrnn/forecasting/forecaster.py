@@ -23,6 +23,7 @@ from skrnn.forecasting.frequency import season_lengths
 from skrnn.forecasting.model import new_model, train, training_windows
 from skrnn.forecasting.networks import Settings
 from skrnn.forecasting.plan import make_plan
+from skrnn.forecasting.predicting import checked_levels
 from skrnn.forecasting.reading import read_panel
 from skrnn.forecasting.streaming import PanelStream, readable_again
 
@@ -85,12 +86,12 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         pinball loss [2]_.
     cell : {"rnn", "lstm", "gru", "mingru", "janet"}, default="lstm"
         The recurrence, as in :class:`RNNRegressor`.
-    hidden_layer_sizes : int or array-like of int, default=(32,)
+    hidden_layer_sizes : int or array-like of int, default=(64,)
         Units of each recurrent layer.
     dropout : float, default=0.0
         Share of the outputs of recurrent layers that are dropped in training.
     n_updates : int, default=None
-        Minibatches to train on. None: 300 to 1500, by how much data there is.
+        Minibatches to train on. None: 300 to 1000, by how much data there is.
     batch_size : int, default=None
         Windows of a minibatch. None: 16 to 512, by how much data there is.
     learning_rate_init : float, default=0.005
@@ -212,7 +213,7 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         n_networks: int = 3,
         quantiles: Any = None,
         cell: str = "lstm",
-        hidden_layer_sizes: Any = (32,),
+        hidden_layer_sizes: Any = (64,),
         dropout: float = 0.0,
         n_updates: int | None = None,
         batch_size: int | None = None,
@@ -285,13 +286,13 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
             If rows are missing between others: they become missing values.
         """
         panel, _, form = self._read(X, y, static)
-        return self._fit_panel(panel, form)
+        return self._fit_panel(panel, form, static)
 
-    def _fit_panel(self, panel, form):
-        """Fit to a panel."""
+    def _fit_panel(self, panel, form, static):
+        """Fit to a panel; `static` is what was given apart."""
         seeds = self._seeds(check_random_state(self.random_state))
         self._learn(panel, form, seeds)
-        self._panel = panel
+        self._panel, self._static = panel, static
         self._publish()
         return self
 
@@ -370,7 +371,7 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
             if stream.n_series > len(sample):
                 parts = stream.parts(subsample)
             self._learn(sample, stream.form, seeds, parts)
-        self._panel = None
+        self._panel, self._static = None, static
         self._publish()
         self.n_series_ = stream.n_series
         return self
@@ -383,8 +384,8 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         clock, levels = form.clock, self._levels()
         n_threads = effective_n_jobs(self.n_jobs)
         plan = self._plan(panel, clock)
-        self._parts = self._calendar_parts(panel, clock, plan)
-        full = self._with_calendar(panel, clock)
+        cycles = self._calendar_parts(panel, clock, plan)
+        full = with_calendar(panel, clock, cycles)
         model = new_model(plan, self._settings(plan, levels), self.log, full)
         model, calibration = calibrate(
             model,
@@ -398,11 +399,11 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
             pieces = repeat(training_windows(model, full))
         else:
             pieces = (
-                training_windows(model, self._with_calendar(part, clock))
+                training_windows(model, with_calendar(part, clock, cycles))
                 for part in parts
             )
         self._model = train(model, pieces, seeds.tolist(), n_threads)
-        self._calibration = calibration
+        self._calibration, self._parts = calibration, cycles
         self._form = form
 
     def _read(self, X, y, static):
@@ -438,12 +439,8 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         """Return the quantile levels of the networks, the median among them."""
         if self.quantiles is None:
             return (0.5,)
-        levels = np.atleast_1d(np.asarray(self.quantiles, dtype=np.float64))
-        if (
-            levels.ndim > 1
-            or not len(levels)
-            or not ((0 < levels) & (levels < 1)).all()
-        ):
+        levels = checked_levels(self.quantiles, 1)
+        if levels is None:
             raise ValueError(
                 f"quantiles must be levels between 0 and 1, got {self.quantiles!r}."
             )
@@ -458,8 +455,7 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
 
     def _with_calendar(self, panel, clock):
         """Return a panel with the calendar among the columns that are known ahead."""
-        columns = calendar_columns(panel.positions, clock, self._parts)
-        return replace(panel, known=np.column_stack([panel.known, columns]))
+        return with_calendar(panel, clock, self._parts)
 
     def update(self, X: Any, y: Any = None, *, static: Any = None) -> Self:
         """Take in later rows, and new series, without training.
@@ -491,11 +487,10 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         """Return the history with further rows, and the numbers of their series."""
         form, panel = self._form, self._panel
         first = 0 if panel is None else panel.ends[0]
+        static = self._all_static(static)
         new, clock, _ = read_panel(X, y, static=static, like=form, first=first)
-        if panel is not None:
-            panel = panel.extended(new, clock)
-        else:
-            panel = new
+        panel = new if panel is None else panel.extended(new, clock)
+        self._static = static
         return panel, panel.ids.get_indexer(new.ids)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -583,3 +578,9 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.target_tags.required = False
         return tags
+
+
+def with_calendar(panel, clock, parts):
+    """Return a panel with parts of its times among the columns known ahead."""
+    columns = calendar_columns(panel.positions, clock, parts)
+    return replace(panel, known=np.column_stack([panel.known, columns]))

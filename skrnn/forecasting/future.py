@@ -51,8 +51,10 @@ class Request:
         return np.diff(self.offsets)
 
 
-def read_request(form, X, panel):
+def read_request(form, X, panel, *, unknown_ok=False):
     """Read rows of the future, or their index; see :meth:`Form.read_future`.
+
+    With `unknown_ok` rows of unknown series are left out.
 
     Raises
     ------
@@ -63,7 +65,9 @@ def read_request(form, X, panel):
         rows are missing between the first and the last time asked for.
     """
     table = _rows(form, X, panel)
-    series = _numbers(table, panel)[table.codes]
+    series = _numbers(table, panel, unknown_ok)[table.codes]
+    if (series < 0).any():
+        table, series = _rows_of_table(table, series >= 0), series[series >= 0]
     if table.times is None:
         positions = panel.ends[0] + table.places
     else:
@@ -131,6 +135,17 @@ def _rows(form, X, panel):
     return wide_keys(index, columns.columns)
 
 
+def _rows_of_table(table, chosen):
+    """Return a table with some of its rows, which no answer has the form of."""
+    lines = np.arange(len(chosen)) if table.lines is None else table.lines
+    return replace(
+        table,
+        codes=table.codes[chosen],
+        places=table.places[chosen],
+        lines=lines[chosen],
+    )
+
+
 def _following(form, X):
     """Return rows without an index, which follow the history."""
     array = np.asarray(X)
@@ -155,12 +170,12 @@ def _following(form, X):
     return replace(table, columns=pd.DataFrame(array, columns=names))
 
 
-def _numbers(table, panel):
-    """Return the number in the panel of each series of the rows."""
+def _numbers(table, panel, unknown_ok):
+    """Return the number in the panel of each series of the rows, -1 if unknown."""
     if table.kind in ("array", "series") or table.names.id is None:
         return np.zeros(1, dtype=np.int64)
     numbers = panel.ids.get_indexer(table.ids)
-    if (numbers < 0).any():
+    if (numbers < 0).any() and not unknown_ok:
         series = label(table.ids, int((numbers < 0).argmax()))
         known = panel.ids[:SHOWN].tolist()
         more = ", ..." if len(panel) > SHOWN else ""

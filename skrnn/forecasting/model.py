@@ -174,7 +174,7 @@ class Model:
 
     def theta(self, panel, n_steps):
         """Return the forecasts of the classical member, (n_series, n_steps)."""
-        season = self.plan.season_length
+        season = self.plan.longest_season
         return theta_forecasts(panel.values, panel.offsets, n_steps, season)
 
     def prepare(self, panel):

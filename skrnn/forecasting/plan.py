@@ -17,9 +17,10 @@ LENGTHENED = (1.0, 1.5, 2.0)
 FIRST_STEPS = 4
 # Time steps of the network without a season.
 FRAME = 4
+LARGEST_FRAME = 24
 # Training: so many windows at most, and how often each is seen in small data.
 LARGEST_BATCH, SMALLEST_BATCH = 512, 16
-MOST_UPDATES, FEWEST_UPDATES = 1500, 300
+MOST_UPDATES, FEWEST_UPDATES = 1000, 300
 N_PASSES = 150
 
 
@@ -33,28 +34,30 @@ class Plan:
         The shortest season, 1 for none.
     averaged_season : int
         The season that is taken out of the series, 1 for none.
+    longest_season : int
+        The longest season that series show, which the theta method takes out.
     shape : WindowShape
     n_updates, batch_size : int
-    longest : int
-        The longest windows of further networks.
+    most_lags : int
+        Steps of the longest windows of further networks.
     """
 
     season_length: int
     averaged_season: int
+    longest_season: int
     shape: WindowShape
     n_updates: int
     batch_size: int
-    longest: int
+    most_lags: int
 
     def shape_of(self, number):
         """Return the windows of a network: those of several differ in length."""
         shape = self.shape
         n_lags = int(shape.n_lags * LENGTHENED[number % len(LENGTHENED)])
-        n_lags = max(min(n_lags, self.longest) // shape.frame, 1) * shape.frame
+        n_lags = max(min(n_lags, self.most_lags) // shape.frame, 1) * shape.frame
         if n_lags <= shape.n_lags:
             return shape
-        n_level = n_lags if shape.n_level > 1 else 1
-        return replace(shape, n_lags=n_lags, n_level=n_level)
+        return replace(shape, n_lags=n_lags)
 
 
 def make_plan(panel, seasons, horizon, lags=None, n_updates=None, batch_size=None):
@@ -89,20 +92,32 @@ def make_plan(panel, seasons, horizon, lags=None, n_updates=None, batch_size=Non
     if n_updates is None:
         needed = N_PASSES * n_windows // batch_size
         n_updates = int(np.clip(needed, FEWEST_UPDATES, MOST_UPDATES))
-    longest = shape.n_lags if lags is not None else _most_lags(lengths)
-    return Plan(season, averaged, shape, n_updates, batch_size, longest)
+    # a window that holds a whole season serves no better if it is longer
+    is_fixed = lags is not None or in_windows > 1
+    most_lags = shape.n_lags if is_fixed else _most_lags(lengths)
+    return Plan(season, averaged, longest, shape, n_updates, batch_size, most_lags)
 
 
 def _window_shape(lengths, horizon, lags, season, in_windows):
-    frame = season if 1 < season <= 24 else FRAME
+    frame = _frame(season)
     if lags is None:
         lags = 2 * max(in_windows, season) if season > 1 else max(horizon, 2 * FRAME)
         lags = max(min(lags, _most_lags(lengths)) // frame, 1) * frame
     while lags % frame:  # lags of the user's own
         frame -= 1
-    n_level = lags if in_windows > 1 else 1
-    n_first = min(max(FIRST_STEPS, in_windows), lags)
+    n_level = min(in_windows, lags)
+    # windows that hold a season had better be full, if most series can fill them
+    n_first = min(FIRST_STEPS, lags)
+    if 1 < in_windows and lags + horizon < np.median(lengths):
+        n_first = lags
     return WindowShape(lags, horizon, frame, n_level, n_first)
+
+
+def _frame(season):
+    """Return the largest part of a season that makes a time step of the network."""
+    if season == 1:
+        return FRAME
+    return max(n for n in range(1, LARGEST_FRAME + 1) if season % n == 0)
 
 
 def _most_lags(lengths):

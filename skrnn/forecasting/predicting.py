@@ -4,6 +4,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from joblib import effective_n_jobs
 from sklearn.utils.validation import check_is_fitted
 
@@ -11,6 +12,7 @@ from skrnn.forecasting.calendar import calendar_columns
 from skrnn.forecasting.clock import label
 from skrnn.forecasting.model import Outlook
 from skrnn.forecasting.reading import read_panel
+from skrnn.forecasting.static import static_frame
 
 
 class ForecastingMixin:
@@ -20,6 +22,7 @@ class ForecastingMixin:
     _calibration: Any
     _panel: Any
     _form: Any
+    _static: Any = None
 
     def predict(self, X: Any = None, *, history: Any = None) -> Any:
         """Forecast.
@@ -33,7 +36,7 @@ class ForecastingMixin:
             are forecast from what lies before them, a horizon at a time.
         history : Series, DataFrame, array-like or tuple, default=None
             Series to forecast in place of those of fit, in the form of fit: a pair
-            ``(X, y)`` where that had both, and ``(X, y, static)`` where it had these.
+            ``(X, y)`` where that had both, or ``(X, y, static)``.
 
         Returns
         -------
@@ -108,8 +111,9 @@ class ForecastingMixin:
         """Return what computes forecasts and intervals, and the names of these."""
         if len(levels) and self._calibration is None:
             raise ValueError(
-                "The series of fit were too short to try forecasts on their past, so "
-                "nothing is known of errors. Pass longer series, or more."
+                "The series of fit were too short, or had no values at the end, to try "
+                "forecasts on their past, so nothing is known of errors. Pass longer "
+                "series, or more."
             )
         names = ["forecast"]
         for number in levels:
@@ -132,7 +136,8 @@ class ForecastingMixin:
         """Return minus the mean absolute scaled error, averaged over series.
 
         Errors are scaled by those of the forecast that repeats the season before, in
-        the history (Hyndman and Koehler 2006); series without such errors do not count.
+        the history (Hyndman and Koehler 2006); series without such errors do not count,
+        nor do rows without a history, such as those of series that are not known.
 
         Parameters
         ----------
@@ -148,8 +153,15 @@ class ForecastingMixin:
         """
         check_is_fitted(self)
         panel, form = self._history(None)
-        truth, _, _ = read_panel(X, y, like=form, first=panel.ends[0])
-        request = form.read_future(X, panel)
+        truth, _, _ = read_panel(
+            X,
+            y,
+            static=self._static,
+            like=form,
+            first=panel.ends[0],
+            missing_ok=True,
+        )
+        request = form.read_future(X, panel, unknown_ok=True)
         forecasts = self._rows(request, panel, _values)
         numbers = truth.ids.get_indexer(panel.ids[request.series])
         at = request.positions - truth.starts[numbers]
@@ -186,19 +198,32 @@ class ForecastingMixin:
         check_is_fitted(self)
         panel, form = self._history(history)
         if X is None or isinstance(X, Integral):
-            n_steps = self._model.plan.shape.horizon if X is None else int(X)
-            if n_steps < 1 or isinstance(X, bool):
-                raise ValueError(f"At least one step must be forecast, got {X!r}.")
-            if form.known:
-                columns = [column.name for column in form.known]
-                raise ValueError(
-                    f"The columns {columns} are known ahead: pass their rows of the "
-                    "future as X, or name them in past_columns."
-                )
-            ahead = np.empty((len(panel), n_steps, 0))
-            values = compute(self._forecast(panel, ahead))
+            values = self._horizon(panel, self._n_steps(X, form), compute)
             return form.answer(values, panel, names)
         request = form.read_future(X, panel)
+        values = self._checked_rows(request, panel, form, compute)
+        return form.answer_rows(values, request, panel, names)
+
+    def _n_steps(self, X, form):
+        """Return how many steps to forecast, where X is not rows."""
+        n_steps = self._model.plan.shape.horizon if X is None else int(X)
+        if n_steps < 1 or isinstance(X, bool):
+            raise ValueError(f"At least one step must be forecast, got {X!r}.")
+        if form.known:
+            columns = [column.name for column in form.known]
+            raise ValueError(
+                f"The columns {columns} are known ahead: pass their rows of the "
+                "future as X, or name them in past_columns."
+            )
+        return n_steps
+
+    def _horizon(self, panel, n_steps, compute):
+        """Return what is computed for the steps after each series."""
+        ahead = np.empty((len(panel), n_steps, 0))
+        return compute(self._forecast(panel, ahead))[:, :n_steps]
+
+    def _checked_rows(self, request, panel, form, compute):
+        """Return what is computed for each row of a request, each with a history."""
         values = self._rows(request, panel, compute)
         lost = np.isnan(values).reshape(len(values), -1).any(axis=1)
         if lost.any():
@@ -208,14 +233,15 @@ class ForecastingMixin:
             raise ValueError(
                 f"Series {series} has no history before {time} to forecast it from."
             )
-        return form.answer_rows(values, request, panel, names)
+        return values
 
     def _history(self, history):
         """Return the panel to forecast, and its form."""
         if history is not None:
             parts = history if isinstance(history, tuple) else (history,)
-            given = dict(zip(("X", "y", "static"), parts, strict=False))
-            panel, _, form = read_panel(**given, like=self._form)
+            X, y, static = (*parts, None, None)[:3]
+            static = self._all_static(static)
+            panel, _, form = read_panel(X, y, static=static, like=self._form)
             return panel, form
         if self._panel is None:
             raise ValueError(
@@ -223,6 +249,15 @@ class ForecastingMixin:
                 "pass the series to forecast as history, or to update first."
             )
         return self._panel, self._form
+
+    def _all_static(self, static):
+        """Return the static columns given apart, those of `static` in first place."""
+        if static is None or self._static is None:
+            return self._static if static is None else static
+        names = self._form.table.names
+        static, before = (static_frame(each, names) for each in (static, self._static))
+        others = before[~before.index.isin(static.index)]
+        return pd.concat([others, static]) if len(others) else static
 
     def _rows(self, request, panel, compute):
         """Return what is computed for each row of a request; NaN without a history."""
@@ -275,9 +310,15 @@ class ForecastingMixin:
         return compute(self._forecast(history, known))[places, steps]
 
     def _forecast(self, panel, ahead):
-        """Return the `Forecasts` of a panel, with the columns known ahead of it."""
-        clock, n_steps = self._form.clock, ahead.shape[1]
-        positions = panel.ends[:, np.newaxis] + np.arange(n_steps)
+        """Return the `Forecasts` of a panel, with the columns known ahead of it.
+
+        They go on to whole horizons: the first steps are the same whatever their number
+        is, for the calendar of the steps that a network sees is always known.
+        """
+        clock, horizon = self._form.clock, self._model.plan.shape.horizon
+        more = -ahead.shape[1] % horizon
+        ahead = np.pad(ahead, ((0, 0), (0, more), (0, 0)), constant_values=np.nan)
+        positions = panel.ends[:, np.newaxis] + np.arange(ahead.shape[1])
         calendar = calendar_columns(positions, clock, self._parts)
         outlook = Outlook(
             self._with_calendar(panel, clock), np.concatenate([ahead, calendar], axis=2)
@@ -295,7 +336,24 @@ def _quantiles(forecasts):
 
 def interval_levels(level):
     """Return the levels of intervals, in percent, as an array."""
-    levels = np.atleast_1d(np.asarray(level, dtype=np.float64))
-    if levels.ndim > 1 or not ((0 < levels) & (levels < 100)).all():
+    levels = checked_levels(level, 100)
+    if levels is None:
         raise ValueError(f"level must be percents between 0 and 100, got {level!r}.")
     return levels
+
+
+def checked_levels(levels, highest):
+    """Return levels as an array, (n_levels,), or None if they are not within (0, 1).
+
+    Parameters
+    ----------
+    levels : float or array-like
+    highest : float
+        What stands for 1.
+    """
+    try:
+        levels = np.atleast_1d(np.asarray(levels, dtype=np.float64))
+    except (TypeError, ValueError):
+        return None
+    within = levels.ndim == 1 and ((0 < levels) & (levels < highest)).all()
+    return levels if within and len(levels) else None

@@ -54,7 +54,7 @@ class Form:
             for group, columns in groups.items()
         }
 
-    def read_future(self, X, panel) -> Request:
+    def read_future(self, X, panel, *, unknown_ok=False) -> Request:
         """Read which times to forecast, and the columns known ahead of them.
 
         Parameters
@@ -63,12 +63,14 @@ class Form:
             Rows of the future in the form of the fit, or their index.
         panel : Panel
             The history.
+        unknown_ok : bool, default=False
+            Whether rows of series that are not in the panel are left out.
 
         Returns
         -------
         request : Request
         """
-        return read_request(self, X, panel)
+        return read_request(self, X, panel, unknown_ok=unknown_ok)
 
     def answer(self, values, panel, names=None) -> Any:
         """Return the forecasts of a horizon in the form of the fit.
@@ -118,6 +120,7 @@ def read_panel(
     freq=None,
     like=None,
     first=0,
+    missing_ok=False,
 ):
     """Read one or more series in any of the forms that :class:`RNNForecaster` takes.
 
@@ -139,6 +142,8 @@ def read_panel(
     first : int, default=0
         With `like`, the clock position of the first value of an array, for it has no
         times.
+    missing_ok : bool, default=False
+        Whether all values of a series may be missing. It has none then.
 
     Returns
     -------
@@ -181,6 +186,9 @@ def read_panel(
     else:
         form = _matching(like, table, static)
     panel = _fill(table, form, order, positions, offsets, static)
+    if (panel.lengths == 0).any() and not missing_ok:
+        empty = label(panel.ids, int(panel.lengths.argmin()))
+        raise ValueError(f"All values of series {empty} are missing. Leave it out.")
     return panel, clock, form
 
 
@@ -296,11 +304,7 @@ def _fill(table, form, order, positions, offsets, static):
     if table.separate:
         _refuse_target(table, form, panel)
     panel = replace(panel, static=static_numbers(table, form, order, offsets, static))
-    panel = panel.without_lead()
-    if (panel.lengths == 0).any():
-        empty = label(panel.ids, int(panel.lengths.argmin()))
-        raise ValueError(f"All values of series {empty} are missing. Leave it out.")
-    return panel
+    return panel.without_lead()
 
 
 def _width(columns):

@@ -231,11 +231,16 @@ class Windows:
         self._last = None, None
 
     def _places(self, rows, n_steps):
-        """Return where the steps of windows are, those beyond a series at its ends."""
+        """Return where the steps of windows are.
+
+        Those before a series are at its start, and those after it or after the horizon,
+        which may end within a frame, at the last.
+        """
         at = self.ends[rows][:, np.newaxis] + 1 - self.shape.n_lags + np.arange(n_steps)
         series = self.series[rows]
         first, stop = self.offsets[series], self.offsets[series + 1]
-        return np.clip(at, first[:, np.newaxis], stop[:, np.newaxis] - 1)
+        last = np.minimum(stop - 1, self.ends[rows] + self.shape.horizon)
+        return np.clip(at, first[:, np.newaxis], last[:, np.newaxis])
 
 
 def training_ends(offsets, n_first):
