@@ -285,10 +285,10 @@ def test_columns_known_ahead_and_static_frames_are_used(panel):
     pieces.fit_pieces(pieces_of(panel, 5), static=static)
     ahead = panel.groupby("unique_id").tail(4).drop(columns="y")
     ahead["ds"] += 4
-    forecast = pieces.predict(ahead, history=(panel, None, static))
-    pd.testing.assert_frame_equal(forecast, whole.predict(ahead))
-    with pytest.raises(ValueError, match="static must have the .* 'size' of fit"):
-        pieces.predict(ahead, history=panel)
+    expected = whole.predict(ahead)
+    for forecaster in (pieces, whole.without_history()):
+        forecast = forecaster.predict(ahead, history=panel)
+        pd.testing.assert_frame_equal(forecast, expected)
 
 
 # --- after the fit --------------------------------------------------------------------
