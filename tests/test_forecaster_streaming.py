@@ -77,6 +77,7 @@ class Again:
 # --- what is learned ------------------------------------------------------------------
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize(
     "form",
     [
@@ -102,6 +103,7 @@ def test_what_fits_into_the_sample_gives_the_bits_of_fit(form, panel, fitted):
     )
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("form", [list, iter, Again, lambda pieces: lambda: pieces])
 def test_a_stream_learns_the_same_in_each_form_that_keeps_the_order(form, panel):
     def fit(pieces):
@@ -114,6 +116,7 @@ def test_a_stream_learns_the_same_in_each_form_that_keeps_the_order(form, panel)
     assert_same_forecasts(expected, fit(form(pieces)), panel)
 
 
+@pytest.mark.needs_jit
 def test_a_stream_learns_from_more_than_a_sample_of_its_size(panel, streamed):
     assert streamed.n_series_ == 12
     sample = PanelStream([panel], np.random.RandomState(0)).sample(4 * N_STEPS)
@@ -125,6 +128,7 @@ def test_a_stream_learns_from_more_than_a_sample_of_its_size(panel, streamed):
     assert not np.array_equal(ours, alone.predict(history=panel)["y"])
 
 
+@pytest.mark.needs_jit
 def test_a_stream_is_as_accurate_as_fit():
     panel = panel_of(range(60))
     past = panel[panel["ds"] < "2022-09"]
@@ -145,6 +149,7 @@ def test_a_stream_is_as_accurate_as_fit():
     assert error(pieces) < 0.9 * repeated
 
 
+@pytest.mark.needs_jit
 def test_the_same_for_any_number_of_threads(panel, streamed):
     settings = SETTINGS | {"n_networks": 2}
     one, two = (
@@ -257,6 +262,7 @@ def test_joined_panels_are_one_panel(panel):
 # --- columns --------------------------------------------------------------------------
 
 
+@pytest.mark.needs_jit
 def test_levels_are_those_of_all_pieces(panel):
     kinds = panel["unique_id"].map(lambda name: "ab"[name >= 6])
     panel = panel.assign(kind=kinds)
@@ -270,6 +276,7 @@ def test_levels_are_those_of_all_pieces(panel):
     assert np.isfinite(pieces.predict(history=stranger)["y"]).all()
 
 
+@pytest.mark.needs_jit
 def test_columns_known_ahead_and_static_frames_are_used(panel):
     panel = panel.assign(holiday=(panel["ds"].dt.month == 12).astype(float))
     static = pd.DataFrame({"size": np.arange(12.0)}, index=np.arange(12))
@@ -278,15 +285,16 @@ def test_columns_known_ahead_and_static_frames_are_used(panel):
     pieces.fit_pieces(pieces_of(panel, 5), static=static)
     ahead = panel.groupby("unique_id").tail(4).drop(columns="y")
     ahead["ds"] += 4
-    forecast = pieces.predict(ahead, history=(panel, None, static))
-    pd.testing.assert_frame_equal(forecast, whole.predict(ahead))
-    with pytest.raises(ValueError, match="static must have the .* 'size' of fit"):
-        pieces.predict(ahead, history=panel)
+    expected = whole.predict(ahead)
+    for forecaster in (pieces, whole.without_history()):
+        forecast = forecaster.predict(ahead, history=panel)
+        pd.testing.assert_frame_equal(forecast, expected)
 
 
 # --- after the fit --------------------------------------------------------------------
 
 
+@pytest.mark.needs_jit
 def test_the_history_comes_with_update(panel, streamed):
     later = pickle.loads(pickle.dumps(streamed))
     with pytest.raises(ValueError, match="pass the series to forecast as history"):
@@ -298,6 +306,7 @@ def test_the_history_comes_with_update(panel, streamed):
     assert later.series_ids_.tolist() == list(range(12))
 
 
+@pytest.mark.needs_jit
 def test_fit_pieces_forgets_what_was_fitted_before(panel):
     forecaster = RNNForecaster(**SETTINGS).fit(panel_of([20, 21]))
     forecaster.fit_pieces([panel])
@@ -306,6 +315,7 @@ def test_fit_pieces_forgets_what_was_fitted_before(panel):
         forecaster.predict()
 
 
+@pytest.mark.needs_jit
 def test_without_history_is_small_and_predicts_the_same(panel, fitted):
     light = fitted.without_history()
     assert_same_forecasts(fitted, pickle.loads(pickle.dumps(light)), panel)
@@ -320,6 +330,7 @@ def test_without_history_is_small_and_predicts_the_same(panel, fitted):
 # --- what pieces may be ---------------------------------------------------------------
 
 
+@pytest.mark.needs_jit
 def test_wide_frames_series_and_arrays_may_be_pieces(panel):
     wide = panel.pivot(index="ds", columns="unique_id", values="y")
     expected = RNNForecaster(**SETTINGS).fit(wide).predict()
@@ -345,6 +356,7 @@ def test_which_files_are_pieces(tmp_path):
         parquet_files(tmp_path / "nowhere")
 
 
+@pytest.mark.needs_jit
 def test_an_iterator_is_stored_only_meanwhile(monkeypatch, tmp_path, panel):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen = []
@@ -359,6 +371,7 @@ def test_an_iterator_is_stored_only_meanwhile(monkeypatch, tmp_path, panel):
     assert not list(Path(tmp_path).iterdir())
 
 
+@pytest.mark.needs_jit
 def test_pieces_without_rows_are_passed_over(panel, fitted):
     first, second, third = pieces_of(panel, 5)
     empty = first.iloc[:0]
@@ -370,6 +383,7 @@ def test_pieces_without_rows_are_passed_over(panel, fitted):
 # --- errors ---------------------------------------------------------------------------
 
 
+@pytest.mark.needs_jit
 def test_a_piece_in_another_form_is_named(panel):
     first, second, third = pieces_of(panel, 5)
     cases = {
@@ -384,6 +398,7 @@ def test_a_piece_in_another_form_is_named(panel):
         RNNForecaster(**SETTINGS).fit_pieces([first.drop(columns="y")])
 
 
+@pytest.mark.needs_jit
 def test_a_missing_level_column_is_named(panel):
     panel = panel.assign(kind="a")
     pieces = pieces_of(panel, 5)
@@ -393,6 +408,7 @@ def test_a_missing_level_column_is_named(panel):
         forecaster.fit_pieces(pieces)
 
 
+@pytest.mark.needs_jit
 def test_series_that_go_on_in_the_next_piece_are_refused(panel):
     by_time = [panel[panel["ds"] < "2021-01"], panel[panel["ds"] >= "2021-01"]]
     with pytest.raises(ValueError, match="In piece 2: series 0 is also in the piece"):
@@ -410,12 +426,14 @@ def test_no_pieces(panel):
         RNNForecaster(**SETTINGS).fit_pieces([panel], subsample=0)
 
 
+@pytest.mark.needs_jit
 def test_a_callable_must_return_a_new_iterator(panel):
     once = iter(pieces_of(panel, 5))
     with pytest.raises(ValueError, match="no piece|only once"):
         RNNForecaster(**SETTINGS).fit_pieces(lambda: once, subsample=N_STEPS)
 
 
+@pytest.mark.needs_jit
 def test_gaps_are_told_of_once(panel):
     gaps = panel.drop(index=[3, 300])
     with pytest.warns(UserWarning, match="no row for") as warned:

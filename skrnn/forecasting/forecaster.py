@@ -554,7 +554,8 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         """Return the forecaster without the series of fit, which predicts others.
 
         It is small, whatever it was fitted to: for other processes, or a file. Its
-        `predict` needs a `history`, or `update` with one first.
+        `predict` needs a `history`, or `update` with one first. The rows of `static`
+        stay, for the series of that history.
 
         Returns
         -------
