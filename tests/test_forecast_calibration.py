@@ -87,7 +87,10 @@ def test_seasons_that_series_are_long_enough_for():
     # windows hold two of the longest
     plan = make_plan(empty_of([1000] * 3), (24, 168), 6)
     assert plan.shape.n_lags >= 2 * 168
-    assert plan.shape.n_level == plan.shape.n_lags
+    assert plan.shape.n_level == 168
+    # one that the user names counts in any case
+    plan = make_plan(empty_of([50]), (30,), 4, sure=True)
+    assert plan.season_length == 30
 
 
 def test_season_of_the_data():

@@ -419,7 +419,13 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         if self.season_length is None:
             seasons = None if clock.kind == "integers" else season_lengths(clock.freq)
         return make_plan(
-            panel, seasons, self.horizon, self.lags, self.n_updates, self.batch_size
+            panel,
+            seasons,
+            self.horizon,
+            self.lags,
+            self.n_updates,
+            self.batch_size,
+            sure=self.season_length is not None,
         )
 
     def _settings(self, plan, levels):

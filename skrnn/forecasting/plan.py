@@ -60,7 +60,9 @@ class Plan:
         return replace(shape, n_lags=n_lags)
 
 
-def make_plan(panel, seasons, horizon, lags=None, n_updates=None, batch_size=None):
+def make_plan(
+    panel, seasons, horizon, lags=None, n_updates=None, batch_size=None, *, sure=False
+):
     """Plan windows and training.
 
     Parameters
@@ -71,6 +73,8 @@ def make_plan(panel, seasons, horizon, lags=None, n_updates=None, batch_size=Non
     horizon : int
     lags, n_updates, batch_size : int, default=None
         None leaves the choice to the data.
+    sure : bool, default=False
+        Whether a season counts however short the series are.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def make_plan(panel, seasons, horizon, lags=None, n_updates=None, batch_size=Non
     if seasons is None:
         seasons = (detect_season(panel.values, panel.offsets),)
     usual = np.median(lengths)
-    fitting = [m for m in seasons if m > 1 and N_SEASONS * m <= usual]
+    fitting = [m for m in seasons if m > 1 and (sure or N_SEASONS * m <= usual)]
     season = seasons[0] if seasons[0] in fitting else 1
     longest = fitting[-1] if fitting else 1
     averaged = season if season <= LONGEST_AVERAGED else 1
