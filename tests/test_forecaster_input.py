@@ -284,3 +284,13 @@ def test_an_interrupted_training_keeps_the_model(interrupt, again):
     model.set_params(calendar=True)
     assert vars(model) == before
     assert_array_equal(model.predict_interval(), expected)
+
+
+def test_an_update_may_hold_missing_values_alone():
+    months = pd.period_range("2020-01", periods=30, freq="M")
+    y = pd.DataFrame({"a": np.arange(30.0), "b": np.arange(30.0)}, months)
+    fitted = RNNForecaster(2, n_networks=1, n_updates=20).fit(y[:28])
+    later = y[28:].assign(b=np.nan)
+    answer = fitted.update(later).predict()
+    assert answer.index[0] == months[-1] + 1
+    assert np.isfinite(answer.to_numpy()).all()

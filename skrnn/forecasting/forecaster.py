@@ -19,6 +19,7 @@ from skrnn.cells import CELLS
 from skrnn.forecasting.backtest import BacktestMixin
 from skrnn.forecasting.calendar import calendar_columns, useful_parts
 from skrnn.forecasting.calibration import calibrate
+from skrnn.forecasting.clock import label
 from skrnn.forecasting.frequency import season_lengths
 from skrnn.forecasting.model import new_model, train, training_windows
 from skrnn.forecasting.networks import Settings
@@ -494,8 +495,13 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         form, panel = self._form, self._panel
         first = 0 if panel is None else panel.ends[0]
         static = self._all_static(static)
-        new, clock, _ = read_panel(X, y, static=static, like=form, first=first)
+        new, clock, _ = read_panel(
+            X, y, static=static, like=form, first=first, missing_ok=panel is not None
+        )
         panel = new if panel is None else panel.extended(new, clock)
+        if (panel.lengths == 0).any():
+            empty = label(panel.ids, int(panel.lengths.argmin()))
+            raise ValueError(f"All values of series {empty} are missing. Leave it out.")
         self._static = static
         return panel, panel.ids.get_indexer(new.ids)
 
