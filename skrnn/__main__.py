@@ -62,6 +62,8 @@ def warmup(cells, dtypes):
     for dtype in dtypes:
         parts = {f"{dtype} {cell}": (_train_sizes, cell) for cell in cells}
         parts[f"{dtype} losses and solvers"] = _train_choices, cells[0]
+        if dtype == "float32":  # the only one of forecasts
+            parts["forecasts"] = _forecast, "lstm"
         for what, (train, cell) in parts.items():
             _timed(what, train, cell, dtype)
             # a filled folder may be read-only: only what is new must be kept
@@ -136,6 +138,27 @@ def _train_choices(cell, dtype):
         for y in (counts, [count > 0 for count in counts]):
             model = RNNClassifier((8,), cell=cell, max_iter=1, loss=loss, **_QUIET)
             model.fit(X, y)
+
+
+def _forecast(cell, dtype):
+    """Fit and forecast two series."""
+    import numpy as np
+
+    from skrnn import RNNForecaster
+
+    series = np.sin(np.arange(60.0) * np.pi / 6)
+    for season_length in (1, 12):
+        for quantiles in (None, [0.1, 0.9]):
+            forecaster = RNNForecaster(
+                2,
+                season_length=season_length,
+                cell=cell,
+                quantiles=quantiles,
+                n_updates=20,
+                n_networks=1,
+                random_state=0,
+            )
+            forecaster.fit(series).predict()
 
 
 _QUIET = {"n_iter_no_change": float("inf"), "random_state": 0}
