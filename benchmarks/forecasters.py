@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from competitions import is_seasonal, seasonal_indices
+from skrnn.metrics import interval_coverage
 
 # Simple -------------------------------------------------------------------------------
 
@@ -125,6 +126,12 @@ def one_network(data, seed, n_jobs=None):
 
 def forecast_with_skrnn(data, seed, n_networks=3, n_jobs=None, **options):
     """Forecast by skrnn's defaults, which are told the horizon and nothing else."""
+    model = fitted_skrnn(data, seed, n_networks, n_jobs, **options)
+    return in_rows(data, model.predict(), "y")
+
+
+def fitted_skrnn(data, seed, n_networks, n_jobs, **options):
+    """Return a forecaster fitted to the training parts."""
     from skrnn import RNNForecaster
 
     model = RNNForecaster(
@@ -134,10 +141,25 @@ def forecast_with_skrnn(data, seed, n_networks=3, n_jobs=None, **options):
         n_jobs=n_jobs,
         **options,
     )
-    answer = model.fit(data.frame()).predict()
-    forecasts = answer["y"].to_numpy().reshape(-1, data.group.horizon)
+    return model.fit(data.frame())
+
+
+def in_rows(data, answer, column):
+    """Return a column of forecasts in long form, (n_series, horizon)."""
+    values = answer[column].to_numpy().reshape(-1, data.group.horizon)
     order = answer["unique_id"].to_numpy()[:: data.group.horizon]
-    return pd.DataFrame(forecasts, index=order).loc[data.ids].to_numpy()
+    return pd.DataFrame(values, index=order).loc[data.ids].to_numpy()
+
+
+def skrnn_coverage(data, seed, n_networks, n_jobs, levels):
+    """Return how often, in percent, the truth lies within intervals of some levels."""
+    model = fitted_skrnn(data, seed, n_networks, n_jobs)
+    answer = model.predict_interval(level=levels)
+    bounds = [
+        [in_rows(data, answer, f"{side}_{level}") for side in ("lower", "upper")]
+        for level in levels
+    ]
+    return [100 * interval_coverage(data.test, *pair) for pair in bounds]
 
 
 def skrnn_theta(data, seed):

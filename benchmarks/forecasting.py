@@ -3,6 +3,7 @@
     python benchmarks/forecasting.py --data FOLDER --quick
     python benchmarks/forecasting.py --only m3_yearly m4_hourly --methods skrnn naive2
     python benchmarks/forecasting.py --methods skrnn --seeds 5 --networks 10
+    python benchmarks/forecasting.py --coverage --seeds 3
     python benchmarks/forecasting.py --save FOLDER
 
 Every method sees the training parts alone, and the same settings forecast every group:
@@ -32,7 +33,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import competitions
 from competitions import GROUPS, M3_BARS
-from forecasters import METHODS
+from forecasters import METHODS, skrnn_coverage
 from peers.protocol import missing_packages
 from report import print_table
 from skrnn.metrics import (
@@ -46,6 +47,7 @@ sMAPE of others: *classical*: the best of AutoETS, Theta and DynamicOptimizedThe
 *reach* for an ensemble; *aim*: where the field's best stands.
 """
 
+LEVELS = (80, 95)  # of intervals, in percent
 STATSFORECAST = {"AutoETS", "AutoTheta", "DynamicOptimizedTheta"}
 RANDOM = {
     "boosted_trees",
@@ -186,6 +188,20 @@ def print_results(results, options):
     print(NOTES)
 
 
+def print_coverage(options):
+    """Print how often the truth lies within intervals, a line for each group."""
+    lines = []
+    for group in options.only:
+        data = competitions.load(group, options.data, options.max_series)
+        seeds = range(options.seed, options.seed + options.seeds)
+        found = [
+            skrnn_coverage(data, seed, options.networks, options.n_jobs, LEVELS)
+            for seed in seeds
+        ]
+        lines.append([group, *(f"{mean:.1f}" for mean in np.mean(found, axis=0))])
+    print_table(["group", *(f"{level} %" for level in LEVELS)], lines)
+
+
 # The command --------------------------------------------------------------------------
 
 
@@ -206,6 +222,7 @@ def parse_arguments():
     add("--max-series", type=int, help="forecast that many of a group at most")
     add("--slow", action="store_true", help="also AutoETS on M4's hourly series")
     add("--quick", action="store_true", help="fifty series of each group")
+    add("--coverage", action="store_true", help="that of skrnn's intervals instead")
     add("--save", type=Path, metavar="FOLDER", help="write the forecasts as CSV")
     add("--json", type=Path, metavar="OUT", help="write the scores of every series")
     options = parser.parse_args()
@@ -224,6 +241,9 @@ def main():
     options = parse_arguments()
     # a network that is stopped at max_iter is scored like any other
     warnings.simplefilter("ignore", ConvergenceWarning)
+    if options.coverage:
+        print_coverage(options)
+        return
     results = run_groups(options)
     print_results(results, options)
     if options.json:
