@@ -747,3 +747,32 @@ def test_score_is_minus_the_scaled_error(of_wide):
     scored = fitted.score(later[["a"]].assign(constant=5.0))
     expected = (fitted.predict()["a"] - later["a"]).abs().mean() / naive["a"]
     assert_allclose(scored, -expected, rtol=1e-12)
+
+
+def test_small_changes_far_from_zero_are_seen():
+    """Pressures and temperatures in kelvin change by a fraction of a percent."""
+    wave = 3 * np.sin(np.arange(120) * np.pi / 6)
+    errors = []
+    for level in (0.0, 1e5):
+        options = LEARNING | {"horizon": 6, "season_length": 1, "lags": 24}
+        y = pd.Series(level + wave, pd.period_range("2010-01", periods=120, freq="M"))
+        errors.append(np.abs(forecaster(**options).fit(y[:-6]).predict() - y).mean())
+    assert max(errors) < 1.0, errors
+
+
+def test_scores_of_other_seasons_compare():
+    y = pd.Series(np.tile([0.0, 5, 1, 2, 9, 7], 12))
+    scores = []
+    for season_length in (1, 6):
+        fitted = forecaster(season_length=season_length, horizon=6).fit(y[:-6])
+        error = np.abs(fitted.predict(6) - y[-6:]).mean()
+        scores.append(fitted.score(y[-6:]) / error)
+    assert scores[0] == pytest.approx(scores[1])
+
+
+def test_few_errors_tell_of_no_wide_intervals():
+    y = pd.Series(np.random.default_rng(0).normal(size=40).cumsum())
+    fitted = forecaster(horizon=12).fit(y)
+    with pytest.warns(UserWarning, match="up to 85 % only"):
+        fitted.predict_interval(level=95)
+    fitted.predict_interval(level=80)  # and no warning

@@ -74,6 +74,13 @@ class Calibration:
                 offsets[step, i, 1] = grown * _conformal(errors, 1.0 - tail)
         return offsets
 
+    def surest_level(self):
+        """Return the largest level, in percent, that so many errors tell of."""
+        counts = (~np.isnan(self.errors)).sum(axis=0)
+        few = counts < FEWEST_ERRORS
+        n = counts.sum() if few.any() else counts.min()
+        return 100.0 * (n - 1) / (n + 1)
+
     def _usual(self):
         """Return a usual size of the errors of each step, growing, (horizon,)."""
         known = ~np.isnan(self.errors)

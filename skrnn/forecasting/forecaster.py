@@ -60,7 +60,8 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         forecasts for values.
     lags : int, default=None
         Steps of the past that a network reads. None: two seasons, or as many as the
-        horizon; then the networks of an ensemble differ.
+        horizon; then further networks look back up to twice as far, unless that is two
+        long seasons already.
     season_length : int, default=None
         Steps of a season, 1 for none. None: by the frequency, such as 12 for months; of
         an integer index the lag at which most series repeat themselves, if any.
@@ -80,8 +81,7 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         Whether there is a classical member, the dynamic optimised theta method [1]_.
         Its share in the forecast is the one that served best on past windows.
     n_networks : int, default=3
-        Networks with different seeds, and windows of different length. The forecast is
-        their median.
+        Networks with different seeds. The forecast is their median.
     quantiles : array-like of float, default=None
         Levels in (0, 1) for `predict_quantiles`, which the networks learn with the
         pinball loss [2]_.
@@ -92,7 +92,8 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
     dropout : float, default=0.0
         Share of the outputs of recurrent layers that are dropped in training.
     n_updates : int, default=None
-        Minibatches to train on. None: 300 to 1000, by how much data there is.
+        Minibatches to train on, rounded up to a multiple of 20. None: 300 to 1000, by
+        how much data there is.
     batch_size : int, default=None
         Windows of a minibatch. None: 16 to 512, by how much data there is.
     learning_rate_init : float, default=0.005
@@ -140,8 +141,8 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
     -----
     A series is rid of a short season, where an autocorrelation test finds one, by
     classical indices, shrunk as in [3]_. A window is brought to level 0 by its last
-    value, or where a long season stays in it by its mean, and to scale 1 by the mean
-    size of its changes. No forecast depends on anything after its origin.
+    value, or where a long season stays in it by the mean of the last one, and to scale
+    1 by the mean size of its changes. No forecast reads anything after its origin.
 
     References
     ----------
@@ -509,7 +510,8 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
     def partial_fit(self, X: Any, y: Any = None, *, static: Any = None) -> Self:
         """Take in later rows or new series, and train on these series a little.
 
-        A tenth of the training of fit, at a fifth of its rate. The first call is fit.
+        About a tenth of the training of fit, 20 minibatches at least, at a fifth of its
+        rate. The first call is fit.
 
         Parameters
         ----------

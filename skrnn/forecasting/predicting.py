@@ -1,5 +1,6 @@
 """What a fitted forecaster answers: forecasts, quantiles, intervals and a score."""
 
+import warnings
 from numbers import Integral
 from typing import Any
 
@@ -33,7 +34,8 @@ class ForecastingMixin:
             None for the horizon, or how many steps. Or the rows to forecast, with the
             columns that are known ahead: each gets a forecast, and values of the series
             themselves are ignored. They may begin after a gap. Those within the history
-            are forecast from what lies before them, a horizon at a time.
+            are forecast from what lies before them, a horizon at a time, but by
+            networks that were fitted to all of it: `backtest` is the fair trial.
         history : Series, DataFrame, array-like or tuple, default=None
             Series to forecast in place of those of fit, in the form of fit: a pair
             ``(X, y)`` where that had both, or ``(X, y, static)``.
@@ -84,7 +86,10 @@ class ForecastingMixin:
         """Forecast, with intervals by the errors in past windows.
 
         Split conformal prediction: the bounds lie so far from the forecast as past
-        truths did, in units of how much each series changes from step to step.
+        truths did, in units of how much each series changes from step to step. These
+        errors are those of one network that was trained without the end of the series,
+        which also served to choose the share of theta; `update` and `partial_fit` leave
+        them as they are.
 
         Parameters
         ----------
@@ -103,6 +108,11 @@ class ForecastingMixin:
         ValueError
             If a level is not between 0 and 100, or the series were too short to set
             anything apart in fit.
+
+        Warns
+        -----
+        UserWarning
+            If past errors are too few for a level.
         """
         check_is_fitted(self)
         return self._answer(X, history, *self._bounds(interval_levels(level)))
@@ -114,6 +124,13 @@ class ForecastingMixin:
                 "The series of fit were too short, or had no values at the end, to try "
                 "forecasts on their past, so nothing is known of errors. Pass longer "
                 "series, or more."
+            )
+        if len(levels) and max(levels) > (surest := self._calibration.surest_level()):
+            warnings.warn(
+                f"Past errors tell of intervals up to {surest:.0f} % only, for the "
+                "series of fit were few or short: beyond they grow no wider.",
+                UserWarning,
+                stacklevel=3,
             )
         names = ["forecast"]
         for number in levels:
@@ -135,9 +152,10 @@ class ForecastingMixin:
     def score(self, X: Any, y: Any = None) -> float:
         """Return minus the mean absolute scaled error, averaged over series.
 
-        Errors are scaled by those of the forecast that repeats the season before, in
-        the history (Hyndman and Koehler 2006); series without such errors do not count,
-        nor do rows without a history, such as those of series that are not known.
+        Errors are scaled by the mean change from step to step in the history (Hyndman
+        and Koehler 2006, with a season of 1, so that scores of forecasters with other
+        seasons compare); series without changes do not count, nor do rows without a
+        history, such as those of series that are not known.
 
         Parameters
         ----------
@@ -168,7 +186,7 @@ class ForecastingMixin:
         known = at >= 0
         values = np.full(len(at), np.nan)
         values[known] = truth.values[truth.offsets[numbers[known]] + at[known]]
-        errors = np.abs(values - forecasts) / self._naive_errors()[request.series]
+        errors = np.abs(values - forecasts) / self._changes()[request.series]
         known = np.isfinite(errors)
         if not known.any():
             raise ValueError(
@@ -180,16 +198,17 @@ class ForecastingMixin:
         scored = counts > 0
         return -float((sums[scored] / counts[scored]).mean())
 
-    def _naive_errors(self):
-        """Return how much values differ from those a season before, by series."""
-        panel, season = self._panel, self._model.plan.season_length
-        errors = np.full(len(panel), np.nan)
-        for i in range(len(panel)):
-            series = panel.series(i)
-            changes = np.abs(series[season:] - series[:-season])
-            if np.isfinite(changes).any():
-                errors[i] = np.nanmean(changes)
-        return np.where(errors > 0.0, errors, np.nan)
+    def _changes(self):
+        """Return the mean size of the changes from step to step of each series."""
+        panel = self._panel
+        changes = np.abs(np.diff(panel.values, append=np.nan))
+        changes[panel.offsets[1:] - 1] = np.nan  # into the next series
+        known = ~np.isnan(changes)
+        series = np.repeat(np.arange(len(panel)), panel.lengths)[known]
+        sums = np.bincount(series, changes[known], minlength=len(panel))
+        counts = np.bincount(series, minlength=len(panel))
+        means = sums / np.maximum(counts, 1)
+        return np.where(means > 0.0, means, np.nan)
 
     # --- from requests to forecasts -------------------------------------------------
 

@@ -35,6 +35,8 @@ class Prepared:
         The t-th value of a series has season ``t % season_length``; zeros without one.
     floors : ndarray of float64 of shape (n_series,)
         What no forecast falls below: 0 if no value did, else -inf.
+    changes : ndarray of float64 of shape (n_series,)
+        The mean size of the changes of z from step to step.
     """
 
     values: np.ndarray
@@ -42,6 +44,7 @@ class Prepared:
     units: np.ndarray
     seasons: np.ndarray
     floors: np.ndarray
+    changes: np.ndarray
 
     @property
     def is_seasonal(self):
@@ -119,6 +122,7 @@ def prepare(values, offsets, season_length=1, log="auto"):
         np.ones(n_series),
         np.zeros((n_series, m)),
         np.full(n_series, -np.inf),
+        np.zeros(n_series),
     )
     share = {"auto": SMALLEST_SHARE, True: 0.0, False: np.inf}[log]
     _prepare_all(
@@ -130,12 +134,13 @@ def prepare(values, offsets, season_length=1, log="auto"):
         prepared.units,
         prepared.seasons,
         prepared.floors,
+        prepared.changes,
     )
     return prepared
 
 
 @kernel
-def _prepare_all(values, offsets, share, out, is_log, units, seasons, floors):
+def _prepare_all(values, offsets, share, out, is_log, units, seasons, floors, changes):
     for i in range(len(offsets) - 1):
         begin, end = offsets[i], offsets[i + 1]
         first, last = ends_of(values[begin:end])
@@ -159,6 +164,9 @@ def _prepare_all(values, offsets, share, out, is_log, units, seasons, floors):
         for t in range(begin, end):
             z = values[t] / units[i]
             out[t] = (np.log(z) if is_log[i] else z) - season[(t - begin - first) % m]
+        for t in range(1, len(y)):
+            step = y[t] - season[t % m] - y[t - 1] + season[(t - 1) % m]
+            changes[i] += abs(step) / (len(y) - 1)
         # the first step of the series has the first season
         turned = season.copy()
         for k in range(m):

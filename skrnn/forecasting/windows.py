@@ -8,12 +8,14 @@ import numpy as np
 from skrnn._jit import kernel
 from skrnn.blocks import CACHE_BYTES, blocks_of
 
-# Added to the scale of a window, which else would be 0 for a constant.
+# Added to the scale of a window, or where that is less the mean change of its series:
+# a window that is constant would have no scale, and a calm one too small a one.
 SMALLEST_SCALE = 0.01
 # The scale of a window of one value, which has no changes to tell.
 SCALE_OF_ONE = 0.1
-# The logarithm of a usual scale, which becomes 0 among the facts of a window.
-USUAL_LOG_SCALE = -3.0
+# The logarithm of a usual scale, which becomes 0 among the facts of a window, and how
+# far others may be from it there.
+USUAL_LOG_SCALE, FURTHEST_LOG_SCALE = -3.0, 4.0
 # Targets so many scales away, after a jump from a constant, would rule all others.
 FURTHEST = 1e3
 
@@ -105,6 +107,9 @@ class Windows:
         self.ends = ends
         strength = prepared.seasons.std(axis=1)
         self._facts = np.column_stack([prepared.is_log, strength, static])
+        changes = prepared.changes
+        self._floors = np.where(changes > 0.0, changes, SMALLEST_SCALE)
+        self._floors = np.minimum(self._floors, SMALLEST_SCALE)
         self._lines = _lines(prepared.values, offsets)
         self._last = None, None
 
@@ -157,6 +162,7 @@ class Windows:
             *self._lines,
             self.offsets[self.series[rows]],
             self.ends[rows],
+            self._floors[self.series[rows]],
             self.shape.n_level,
             window,
             level,
@@ -189,6 +195,7 @@ class Windows:
     def facts(self, rows, scale, share):
         """Return what is known of each window as a whole, (n_rows, n_facts)."""
         usual = np.log(scale) - USUAL_LOG_SCALE
+        usual = np.clip(usual, -FURTHEST_LOG_SCALE, FURTHEST_LOG_SCALE)
         return np.column_stack([usual, share, self._facts[self.series[rows]]])
 
     def flat(self, rows):
@@ -266,7 +273,9 @@ def training_ends(offsets, n_first):
 
 
 @kernel
-def _normalize(lines, before, starts, ends, n_level, window, level, scale, share):
+def _normalize(
+    lines, before, starts, ends, floors, n_level, window, level, scale, share
+):
     n_lags = window.shape[1]
     for row in range(len(ends)):
         end = ends[row]
@@ -283,7 +292,7 @@ def _normalize(lines, before, starts, ends, n_level, window, level, scale, share
         total = 0.0
         for k in range(n_lags - n + 1, n_lags):
             total += abs(window[row, k] - window[row, k - 1])
-        scale[row] = total / (n - 1) + SMALLEST_SCALE if n > 1 else SCALE_OF_ONE
+        scale[row] = total / (n - 1) + floors[row] if n > 1 else SCALE_OF_ONE
         for k in range(n_lags):
             window[row, k] = (window[row, k] - level[row]) / scale[row]
         share[row] = n / n_lags
