@@ -11,6 +11,10 @@ from skrnn.forecasting.preparation import Prepared, prepare
 from skrnn.forecasting.theta import theta_forecasts
 from skrnn.forecasting.windows import Windows, training_ends
 
+NOTHING_TO_LEARN = (
+    "No series has two values, so there is nothing to learn from. Pass longer ones."
+)
+
 
 @dataclass(frozen=True)
 class ColumnScale:
@@ -268,8 +272,5 @@ def training_windows(model, panel):
         *training_ends(panel.offsets, model.plan.shape.n_first),
     )
     if not len(windows):
-        raise ValueError(
-            "No series has two values, so there is nothing to learn from. Pass longer "
-            "ones."
-        )
+        raise ValueError(NOTHING_TO_LEARN)
     return windows
