@@ -226,7 +226,7 @@ def new_model(plan, settings, log, panel):
     return Model(plan, settings, log, *map(ColumnScale.of, columns), networks=[])
 
 
-def train(model, pieces, seeds, n_threads, *, alike=False):
+def train(model, pieces, seeds, n_threads):
     """Train networks, or go on with those that the model has.
 
     Parameters
@@ -237,17 +237,13 @@ def train(model, pieces, seeds, n_threads, *, alike=False):
     seeds : list of int
         One for each network. They read windows of different lengths in turn.
     n_threads : int
-    alike : bool, default=False
-        Whether all read windows of the same length.
 
     Returns
     -------
     model : Model
     """
     before = model.networks or None
-    shapes = [
-        model.plan.shape_of(0 if alike else number) for number in range(len(seeds))
-    ]
+    shapes = [model.plan.shape_of(number) for number in range(len(seeds))]
     if before is not None:
         shapes = [network.shape for network in before]
     networks = train_networks(pieces, shapes, model.settings, seeds, n_threads, before)
