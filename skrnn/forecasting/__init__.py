@@ -8,7 +8,7 @@ with `losses` of their own, and `theta` beside them; the `plan` says how long th
 `windows` are that they read, of series after their `preparation`.
 
 `reading` knows the forms of data that a user may pass; `future` reads the rows to
-forecast, `static` the columns of series, and `answers` has the form of the data. `tables`
+forecast, `static` the columns of series; `answers` has the form of the data; `tables`
 brings each form into rows, `columns` makes numbers of what these hold, `placing` and
 `keys` find series and steps. Below there are arrays: a `panel` of series on a `clock`,
 whose step is a `frequency`, the features of a `calendar`, and `seasonality`. Beside
