@@ -24,12 +24,10 @@ import functools
 import json
 import os
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.exceptions import ConvergenceWarning
 
 import competitions
 from competitions import GROUPS, M3_BARS
@@ -239,8 +237,6 @@ def parse_arguments():
 def main():
     """Run what the command line asks for."""
     options = parse_arguments()
-    # a network that is stopped at max_iter is scored like any other
-    warnings.simplefilter("ignore", ConvergenceWarning)
     if options.coverage:
         print_coverage(options)
         return

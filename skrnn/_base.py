@@ -13,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import threadpool_limits
 
 from skrnn._choices import (
     architecture_of,
@@ -40,6 +39,7 @@ from skrnn.callbacks import CallbackSupportMixin
 from skrnn.parameters import aligned_copy, aligned_zeros
 from skrnn.schedules import Schedule
 from skrnn.sequences import PaddedData, like_steps, of_steps, spread_steps
+from skrnn.threads import one_blas_thread
 
 # Of batch_size="auto": so many samples, or this share of them if they are few.
 BATCH_SIZE, SMALLEST_BATCH, SHARE_OF_SAMPLES = 64, 8, 1 / 8
@@ -207,7 +207,7 @@ class BaseRNN(
         self._scale_targets(targets, weights)
         network = network_of(architecture)
         parameters = aligned_zeros((network.layout.size,), present.dtype)
-        with threadpool_limits(1, "blas"):  # whose bits depend on its threads
+        with one_blas_thread():
             network.initialize(parameters, np.random.RandomState(seed))
         views = network.layout.views(parameters)
         views["output.bias"][:] = self._first_raw(self._standardized(targets), weights)

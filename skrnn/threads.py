@@ -1,7 +1,12 @@
 """Independent tasks on several threads, each with a workspace of its own."""
 
+import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from contextlib import contextmanager
+from threading import Lock, get_ident
+
+from threadpoolctl import threadpool_limits
 
 # Multiply-adds below which another thread costs more than it saves.
 MIN_FLOPS_PER_THREAD = 2**24
@@ -70,3 +75,53 @@ class Threads:
         for other in others:
             other.result()
         return results
+
+
+@contextmanager
+def one_blas_thread():
+    """Let BLAS compute on one thread: the bits of its results depend on how many.
+
+    The number holds for the whole process. Where several threads are inside, the first
+    sets it and the last restores it.
+    """
+    _blas.enter()
+    try:
+        yield
+    finally:
+        _blas.leave()
+
+
+class _BlasLimit:
+    """The threads inside `one_blas_thread`, and what to restore after them."""
+
+    def __init__(self):
+        self._lock = Lock()
+        self._inside = Counter()  # how often each thread is
+        self._limits = None
+
+    def enter(self):
+        with self._lock:
+            if not self._inside:
+                self._limits = threadpool_limits(1, "blas")
+            self._inside[get_ident()] += 1
+
+    def leave(self):
+        with self._lock:
+            self._inside -= Counter([get_ident()])  # which drops zeros
+            self._restore_after_last()
+
+    def after_fork(self):
+        """Forget the other threads, of which a child process has none."""
+        self._lock = Lock()  # one of them may have held it
+        self._inside &= Counter({get_ident(): self._inside[get_ident()]})
+        self._restore_after_last()
+
+    def _restore_after_last(self):
+        if not self._inside and self._limits is not None:
+            self._limits.restore_original_limits()
+            self._limits = None
+
+
+_blas = _BlasLimit()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_blas.after_fork)

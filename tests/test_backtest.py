@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joblib import parallel_config
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skrnn import RNNForecaster
 from skrnn.metrics import interval_coverage, mean_absolute_scaled_error
@@ -251,6 +252,18 @@ def test_its_frame_is_what_the_metrics_take():
 def test_bad_numbers_are_named(params):
     with pytest.raises((TypeError, ValueError), match=next(iter(params))):
         forecaster().backtest(SALES, **params)
+
+
+def test_numbers_are_passed_by_name():
+    with pytest.raises(TypeError, match="n_windows=4"):
+        forecaster().backtest(SALES, 4)
+
+
+def test_parallel_fits_leave_blas_its_threads():
+    with threadpool_limits(3, "blas"):
+        before = threadpool_info()
+        forecaster(n_jobs=2).backtest(SALES, refit=True)
+        assert threadpool_info() == before
 
 
 def test_bad_parameters_and_levels_are_named():

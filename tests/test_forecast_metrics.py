@@ -378,3 +378,11 @@ def test_other_bad_arguments_are_named():
         by_quantiles(as_indexed(TRUE), frame)
     with pytest.raises(ValueError, match="lower is above upper at series 0, step 1"):
         interval_coverage([[1, 2]], [[0, 3]], [[2, 2]])
+
+
+@pytest.mark.parametrize("ids", [["a", "a", "b", "b"], [1, 1, 2, 2]])
+def test_long_frames_with_other_names_are_refused(ids):
+    dates = pd.to_datetime(["2024-01-01", "2024-01-02"] * 2)
+    frame = pd.DataFrame({"shop": ids, "date": dates, "sales": 1.0})
+    with pytest.raises(ValueError, match=r"y_true must hold numbers.*unique_id and ds"):
+        symmetric_mean_absolute_percentage_error(frame, frame)

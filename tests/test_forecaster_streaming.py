@@ -439,3 +439,10 @@ def test_gaps_are_told_of_once(panel):
     with pytest.warns(UserWarning, match="no row for") as warned:
         RNNForecaster(**SETTINGS).fit_pieces(pieces_of(gaps, 5), subsample=3 * N_STEPS)
     assert len(warned) == 2
+
+
+@pytest.mark.parametrize("subsample", [2, 1000])
+def test_series_of_one_value_are_refused(panel, subsample):
+    short = pieces_of(panel.groupby("unique_id").head(1), 5)
+    with pytest.raises(ValueError, match="No series has two values"):
+        RNNForecaster(**SETTINGS).fit_pieces(short, subsample=subsample)

@@ -2,9 +2,16 @@
 
 import threading
 
+import numpy  # noqa: F401 - brings a BLAS
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from skrnn.threads import MIN_FLOPS_PER_THREAD, Threads
+from skrnn.threads import (
+    MIN_FLOPS_PER_THREAD,
+    Threads,
+    _BlasLimit,
+    one_blas_thread,
+)
 
 TIMEOUT = 60.0  # of what would otherwise hang
 
@@ -127,3 +134,65 @@ def test_an_exception_of_any_thread_surfaces(place, exception, always_threads):
         # the other thread is at rest before the exception is seen
         assert sorted(done)[1:] == list(range(2, 20))
         assert threads.map(lambda _, task: task, range(3), 1e9) == [0, 1, 2]
+
+
+def blas_threads():
+    """Return how many threads each BLAS library has."""
+    return [
+        (library["filepath"], library["num_threads"])
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    ]
+
+
+@pytest.fixture
+def several_blas_threads():
+    with threadpool_limits(3, "blas"):
+        if all_at_one():
+            pytest.skip("there is no BLAS whose threads could be set")
+        yield blas_threads()
+
+
+def all_at_one():
+    return all(n == 1 for _, n in blas_threads())
+
+
+def test_blas_has_its_threads_again(several_blas_threads):
+    with pytest.raises(KeyError), one_blas_thread():
+        with one_blas_thread():
+            assert all_at_one()
+        assert all_at_one()
+        raise KeyError
+    assert blas_threads() == several_blas_threads
+
+
+def test_blas_stays_at_one_until_the_last_thread_leaves(several_blas_threads):
+    """The first to enter is the first to leave, while the other is inside."""
+    second_in, first_out, seen = threading.Event(), threading.Event(), []
+
+    def second():
+        with one_blas_thread():
+            second_in.set()
+            first_out.wait(TIMEOUT)
+            seen.append(all_at_one())
+
+    thread = threading.Thread(target=second)
+    with one_blas_thread():
+        thread.start()
+        assert second_in.wait(TIMEOUT)
+    first_out.set()
+    thread.join(TIMEOUT)
+    assert seen == [True]
+
+
+def test_a_child_process_knows_its_own_threads_only(several_blas_threads):
+    """`after_fork` is what runs in it: only the calling thread is there."""
+    limit, done = _BlasLimit(), []
+    others = threading.Thread(target=lambda: done.append(limit.enter()))
+    limit.enter()
+    others.start()
+    others.join(TIMEOUT)
+    limit.after_fork()
+    assert done and all_at_one()
+    limit.leave()
+    assert blas_threads() == several_blas_threads

@@ -13,6 +13,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skrnn.forecasting.clock import label
 from skrnn.forecasting.predicting import ForecastingMixin, interval_levels
+from skrnn.threads import one_blas_thread
 
 # A model needs a series with so many values before the first cutoff.
 FEWEST_VALUES = 2
@@ -56,9 +57,9 @@ class BacktestMixin(ForecastingMixin):
         self,
         X: Any,
         y: Any = None,
+        *,
         n_windows: int = 3,
         step: int | None = None,
-        *,
         refit: bool = False,
         level: Any = None,
         static: Any = None,
@@ -103,6 +104,8 @@ class BacktestMixin(ForecastingMixin):
 
         Raises
         ------
+        TypeError
+            If y is a number.
         ValueError
             If no series is long enough for `n_windows`; the message names the longest.
 
@@ -138,6 +141,11 @@ class BacktestMixin(ForecastingMixin):
         3     sales  2023-12  2023-10  71.0      71.0
         """
         self._validate_params()
+        if isinstance(y, Integral):
+            raise TypeError(
+                f"y must hold the values to forecast, got {y!r}. Pass the number of "
+                f"windows by its name, n_windows={y!r}."
+            )
         check_scalar(n_windows, "n_windows", Integral, min_val=1)
         horizon = self.horizon
         step = horizon if step is None else step
@@ -150,17 +158,13 @@ class BacktestMixin(ForecastingMixin):
         windows = [Window.of(panel, int(cut), horizon) for cut in cuts]
         _warn_of_unused(panel, clock, windows)
         if refit:
-            parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-                delayed(_forecasts)(
-                    # bits do not depend on it, and there are threads enough
-                    clone(self).set_params(n_jobs=1),
-                    panel,
-                    form,
-                    [window],
-                    levels,
+            # bits do not depend on n_jobs, and there are threads enough
+            single = clone(self).set_params(n_jobs=1)
+            with one_blas_thread():
+                parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+                    delayed(_forecasts)(clone(single), panel, form, [window], levels)
+                    for window in windows
                 )
-                for window in windows
-            )
         else:
             parts = [_forecasts(clone(self), panel, form, windows, levels)]
         values = np.concatenate([values for values, _ in parts])

@@ -5,8 +5,8 @@ import pandas as pd
 
 from skrnn.forecasting.frequency import DAY, NANOSECONDS, UNITS, measure
 
-# Nanoseconds, as all limits here; those of a month and a year are their least.
-WEEK, MONTH, YEAR = 7 * DAY, 28 * DAY, 365 * DAY
+# Nanoseconds, as all limits here; that of a month is its least.
+WEEK, MONTH = 7 * DAY, 28 * DAY
 
 
 def calendar_features(times, freq):
@@ -123,8 +123,7 @@ def useful_parts(clock, n_lags, length):
     _, names = calendar_features(times[:2], clock.freq)
     cycles = {
         part: CYCLES[part] / days_of_step
-        for part in (name.removesuffix("_sin") for name in names)
-        if part in CYCLES
+        for part in dict.fromkeys(name.rsplit("_", 1)[0] for name in names)
     }
     return tuple(part for part, n in cycles.items() if n_lags < n <= length / N_CYCLES)
 

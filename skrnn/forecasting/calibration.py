@@ -159,7 +159,7 @@ def calibrate(model, panel, seed, n_threads, *, linear, theta):
     """
     trial = plan_trial(panel, model.plan.shape.horizon)
     if trial is None:
-        settings = replace(model.settings, linear=linear is True)
+        settings = replace(model.settings, linear=linear != "auto" and bool(linear))
         weight = 0.5 if theta else 1.0
         return replace(model, settings=settings, network_weight=weight), None
     ends = panel.ends

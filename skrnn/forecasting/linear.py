@@ -1,7 +1,8 @@
 """A linear model of windows, which networks may start from."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+
+from skrnn.threads import one_blas_thread
 
 # So much of the mean square of the features is added to that of each.
 PENALTY = 1e-3
@@ -24,7 +25,7 @@ def fit_linear(windows, rows):
         Zeros if there is nothing to learn from.
     """
     squares, products = 0.0, 0.0
-    with threadpool_limits(1, "blas"):  # whose bits depend on its threads
+    with one_blas_thread():
         for begin in range(0, len(rows), BLOCK):
             block = rows[begin : begin + BLOCK]
             targets, scale = windows.targets(block)

@@ -11,6 +11,10 @@ from skrnn.forecasting.preparation import Prepared, prepare
 from skrnn.forecasting.theta import theta_forecasts
 from skrnn.forecasting.windows import Windows, training_ends
 
+NOTHING_TO_LEARN = (
+    "No series has two values, so there is nothing to learn from. Pass longer ones."
+)
+
 
 @dataclass(frozen=True)
 class ColumnScale:
@@ -222,7 +226,7 @@ def new_model(plan, settings, log, panel):
     return Model(plan, settings, log, *map(ColumnScale.of, columns), networks=[])
 
 
-def train(model, pieces, seeds, n_threads, *, alike=False):
+def train(model, pieces, seeds, n_threads):
     """Train networks, or go on with those that the model has.
 
     Parameters
@@ -233,17 +237,13 @@ def train(model, pieces, seeds, n_threads, *, alike=False):
     seeds : list of int
         One for each network. They read windows of different lengths in turn.
     n_threads : int
-    alike : bool, default=False
-        Whether all read windows of the same length.
 
     Returns
     -------
     model : Model
     """
     before = model.networks or None
-    shapes = [
-        model.plan.shape_of(0 if alike else number) for number in range(len(seeds))
-    ]
+    shapes = [model.plan.shape_of(number) for number in range(len(seeds))]
     if before is not None:
         shapes = [network.shape for network in before]
     networks = train_networks(pieces, shapes, model.settings, seeds, n_threads, before)
@@ -268,8 +268,5 @@ def training_windows(model, panel):
         *training_ends(panel.offsets, model.plan.shape.n_first),
     )
     if not len(windows):
-        raise ValueError(
-            "No series has two values, so there is nothing to learn from. Pass longer "
-            "ones."
-        )
+        raise ValueError(NOTHING_TO_LEARN)
     return windows

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from skrnn.architecture import Architecture, Noise
 from skrnn.forecasting.linear import fit_linear, predict_linear
@@ -15,6 +14,7 @@ from skrnn.optimizers import Optimizer
 from skrnn.parameters import aligned_copy, aligned_zeros
 from skrnn.prediction import predict_raw
 from skrnn.schedules import Schedule
+from skrnn.threads import one_blas_thread
 from skrnn.training import Divergence, Trainer, TrainingSet
 
 DTYPE = np.dtype(np.float32)
@@ -132,8 +132,7 @@ def train_networks(pieces, shapes, settings, seeds, n_threads, init=None):
         for arguments in zip(shapes, seeds, before, strict=True)
     ]
     pool = ThreadPoolExecutor(min(n_threads, len(seeds)))
-    with pool, threadpool_limits(1, "blas"):
-        # BLAS, whose bits depend on its own threads, has one
+    with one_blas_thread(), pool:  # left when no thread computes any more
         for _, windows in zip(range(N_PARTS), pieces, strict=False):
             list(pool.map(lambda course, w=windows: course.advance(w), courses))
     return [course.network() for course in courses]

@@ -81,7 +81,7 @@ class ForecastingMixin:
         return self._answer(X, history, _quantiles, list(levels))
 
     def predict_interval(
-        self, X: Any = None, level: Any = (80, 95), *, history: Any = None
+        self, X: Any = None, *, level: Any = (80, 95), history: Any = None
     ) -> Any:
         """Forecast, with intervals by the errors in past windows.
 
@@ -94,6 +94,7 @@ class ForecastingMixin:
         Parameters
         ----------
         X, history : see `predict`
+            A single number is one of steps, not a level.
         level : float or array-like of float, default=(80, 95)
             How often the truth is to lie between the bounds, in percent.
 

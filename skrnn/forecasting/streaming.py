@@ -15,6 +15,7 @@ import pandas as pd
 
 from skrnn.forecasting.clock import label
 from skrnn.forecasting.columns import Column
+from skrnn.forecasting.model import NOTHING_TO_LEARN
 from skrnn.forecasting.networks import N_PARTS
 from skrnn.forecasting.panel import joined
 from skrnn.forecasting.reading import read_panel
@@ -147,17 +148,21 @@ class PanelStream:
         Raises
         ------
         ValueError
-            If there is no piece, one does not look like the first, or a series goes on
-            in the piece after it.
+            If there is no piece, one does not look like the first, a series goes on in
+            the piece after it, or no series has two values.
         """
         self.form = self._common_form()
         sample, before, self.n_series, self.n_values = Sample(n_values), None, 0, 0
+        n_learnable = 0
         for name, panel in self._panels(quiet=False):
             self._refuse_parts_of_series(name, panel, before)
             before = panel.ids
             self.n_series += len(panel)
             self.n_values += len(panel.values)
+            n_learnable += (panel.lengths > 1).sum()
             sample.add(panel, self._random_state)
+        if n_learnable == 0:  # `parts` would look for one without end
+            raise ValueError(NOTHING_TO_LEARN)
         return sample.panel
 
     def parts(self, n_values):

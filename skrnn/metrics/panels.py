@@ -8,6 +8,10 @@ import numpy as np
 from skrnn.sequences.frames import is_pandas
 
 LONG = ["unique_id", "ds"]
+HINT = (
+    "Of a long frame, set the index to (id, time), or rename the columns to unique_id "
+    "and ds."
+)
 
 
 @dataclass
@@ -140,10 +144,9 @@ def _column_values(frame, name, levels, whose=""):
     if frame.shape[1] != n_columns:
         raise ValueError(
             f"{name} must have {n_columns} column(s) of values{whose}, it has "
-            f"{frame.shape[1]}: {frame.columns.tolist()}. A long frame has its ids in "
-            "'unique_id' and its times in 'ds'."
+            f"{frame.shape[1]}: {frame.columns.tolist()}. {HINT}"
         )
-    values = frame.to_numpy(np.float64, na_value=np.nan)
+    values = _numbers(frame, name)
     if levels is None:
         return values[:, 0]
     titles = frame.columns.get_level_values(-1)
@@ -154,6 +157,20 @@ def _column_values(frame, name, levels, whose=""):
             raise ValueError(f"{name} has no column {level}{whose}.")
         values = values[:, near.argmax(axis=1)]
     return values
+
+
+def _numbers(frame, name):
+    """Return the values of a frame, which are numbers and not times."""
+    error = None
+    if not any(dtype.kind in "mM" for dtype in frame.dtypes):
+        try:
+            return frame.to_numpy(np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as raised:
+            error = raised
+    raise ValueError(
+        f"{name} must hold numbers, its columns {frame.columns.tolist()} are "
+        f"{[str(dtype) for dtype in frame.dtypes]}. {HINT}"
+    ) from error
 
 
 # Matching -----------------------------------------------------------------------------
