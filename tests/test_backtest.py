@@ -11,6 +11,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from skrnn import RNNForecaster
 from skrnn.metrics import interval_coverage, mean_absolute_scaled_error
 
+# tiny data has few past errors
+pytestmark = pytest.mark.filterwarnings("ignore:Past errors tell")
+
 MONTHS = pd.date_range("2018-01-01", periods=60, freq="MS")
 N = len(MONTHS)
 

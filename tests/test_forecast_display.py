@@ -10,6 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skrnn import RNNForecaster
 from skrnn.forecasting import ForecastDisplay
 
+# tiny data has few past errors
+pytestmark = pytest.mark.filterwarnings("ignore:Past errors tell")
+
 N, HORIZON = 80, 6
 MONTHS = pd.date_range("2018-01-01", periods=N, freq="MS")
 

@@ -48,6 +48,8 @@ def make_windows(shape, n_known=0, n_past=0, n_static=0, missing=0.3, seed=0):
         rng.normal(size=(n, 3)),
         np.full(n, -np.inf),
         np.ones(n),
+        np.zeros(n),
+        np.zeros(n),
     )
     return Windows(
         shape,
@@ -165,8 +167,9 @@ def test_nothing_after_its_end_is_in_a_window():
 def test_forecasts_take_the_place_of_values():
     shape = SHAPES[0]
     values = np.append(np.arange(1.0, 9.0), np.full(8, np.nan))
+    zero, one = np.zeros(1), np.ones(1)
     prepared = Prepared(
-        values, np.array([False]), np.ones(1), np.zeros((1, 1)), 0, np.ones(1)
+        values, np.array([False]), one, np.zeros((1, 1)), zero, one, zero, zero
     )
     none = np.empty((16, 0))
     offsets, ends = np.array([0, 16]), np.array([7])

@@ -19,6 +19,9 @@ from sklearn.utils import get_tags
 from skrnn import RNNForecaster
 from tests.test_panel_reading import in_form, long_frame
 
+# tiny data has few past errors
+pytestmark = pytest.mark.filterwarnings("ignore:Past errors tell")
+
 TINY = {"n_updates": 20, "n_networks": 1, "hidden_layer_sizes": 8, "random_state": 0}
 # one training instead of three
 SIMPLE = TINY | {"linear": False, "calendar": False}
@@ -723,7 +726,8 @@ def test_options(options):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted = forecaster(**options).fit(WIDE)
-        answer = fitted.predict_interval()
+        fitted.predict()
+    answer = fitted.predict_interval()
     assert np.isfinite(answer).all(axis=None)
     assert len(answer) == fitted.horizon
 
@@ -731,7 +735,7 @@ def test_options(options):
 def test_score_is_minus_the_scaled_error(of_wide):
     later = make_wide(44, MONTHS.append(MONTHS[-4:] + 4))[40:]
     errors = (of_wide.predict() - later).abs().mean()
-    naive = (WIDE - WIDE.shift(12)).abs().mean()
+    naive = (WIDE - WIDE.shift(1)).abs().mean()
     assert_allclose(of_wide.score(later), -(errors / naive).mean(), rtol=1e-12)
     some = later.copy()
     some.iloc[2, 0] = np.nan
@@ -761,7 +765,8 @@ def test_small_changes_far_from_zero_are_seen():
 
 
 def test_scores_of_other_seasons_compare():
-    y = pd.Series(np.tile([0.0, 5, 1, 2, 9, 7], 12))
+    noise = np.random.default_rng(0).normal(size=72)
+    y = pd.Series(np.tile([0.0, 5, 1, 2, 9, 7], 12) + noise)
     scores = []
     for season_length in (1, 6):
         fitted = forecaster(season_length=season_length, horizon=6).fit(y[:-6])

@@ -11,6 +11,9 @@ from skrnn import RNNForecaster, training
 from tests.test_forecaster import HORIZON, MONTHS, TINY, WIDE, forecaster
 from tests.test_panel_reading import long_frame
 
+# tiny data has few past errors
+pytestmark = pytest.mark.filterwarnings("ignore:Past errors tell")
+
 A = WIDE["a"]
 DAYS = pd.date_range("2024-01-01", periods=40, freq="D")
 DAILY = A.set_axis(DAYS)

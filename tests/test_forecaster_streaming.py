@@ -15,6 +15,9 @@ from skrnn.forecasting.panel import joined
 from skrnn.forecasting.reading import read_panel
 from skrnn.forecasting.streaming import PanelStream, Sample, parquet_files
 
+# tiny data has few past errors
+pytestmark = pytest.mark.filterwarnings("ignore:Past errors tell")
+
 SETTINGS = {
     "horizon": 4,
     "n_networks": 1,

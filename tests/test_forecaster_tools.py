@@ -17,6 +17,9 @@ from skrnn.model_selection import PanelTimeSeriesSplit
 from tests.test_forecaster import HORIZON, KINDS, MONTHS, WIDE, forecaster
 from tests.test_panel_reading import in_form, long_frame
 
+# tiny data has few past errors
+pytestmark = pytest.mark.filterwarnings("ignore:Past errors tell")
+
 GRID = {"lags": [4, 8], "cell": ["gru", "rnn"], "hidden_layer_sizes": [4, [3, 3]]}
 SPLIT = TimeSeriesSplit(n_splits=2, test_size=HORIZON)
 PANEL_SPLIT = PanelTimeSeriesSplit(n_splits=2, test_size=HORIZON)

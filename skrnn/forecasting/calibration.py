@@ -70,8 +70,12 @@ class Calibration:
                 errors, grown = pooled, grown * usual[at]
             for i, level in enumerate(levels):
                 tail = 0.5 * (1.0 - level)
-                offsets[step, i, 0] = grown * -_conformal(-errors, 1.0 - tail)
-                offsets[step, i, 1] = grown * _conformal(errors, 1.0 - tail)
+                lower, upper = (
+                    _conformal(-errors, 1.0 - tail),
+                    _conformal(errors, 1.0 - tail),
+                )
+                # where all errors have one sign, the forecast is a bound
+                offsets[step, i] = -grown * max(lower, 0.0), grown * max(upper, 0.0)
         return offsets
 
     def surest_level(self):

@@ -293,8 +293,8 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
     def _fit_panel(self, panel, form, static):
         """Fit to a panel; `static` is what was given apart."""
         seeds = self._seeds(check_random_state(self.random_state))
-        self._learn(panel, form, seeds)
-        self._panel, self._static = panel, static
+        learned = self._learn(panel, form, seeds)
+        self.__dict__.update(learned, _panel=panel, _static=static)
         self._publish()
         return self
 
@@ -372,8 +372,8 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
             parts = None
             if stream.n_series > len(sample):
                 parts = stream.parts(subsample)
-            self._learn(sample, stream.form, seeds, parts)
-        self._panel, self._static = None, static
+            learned = self._learn(sample, stream.form, seeds, parts)
+        self.__dict__.update(learned, _panel=None, _static=static)
         self._publish()
         self.n_series_ = stream.n_series
         return self
@@ -382,7 +382,10 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         return random_state.randint(np.iinfo(np.int32).max, size=self.n_networks)
 
     def _learn(self, panel, form, seeds, parts=None):
-        """Fit to a panel, or decide by it and train on the parts of a larger one."""
+        """Fit to a panel, or decide by it and train on the parts of a larger one.
+
+        Returns the attributes, to be set all at once: a Ctrl-C leaves the old model.
+        """
         clock, levels = form.clock, self._levels()
         n_threads = effective_n_jobs(self.n_jobs)
         plan = self._plan(panel, clock)
@@ -404,9 +407,12 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
                 training_windows(model, with_calendar(part, clock, cycles))
                 for part in parts
             )
-        self._model = train(model, pieces, seeds.tolist(), n_threads)
-        self._calibration, self._parts = calibration, cycles
-        self._form = form
+        return {
+            "_model": train(model, pieces, seeds.tolist(), n_threads),
+            "_calibration": calibration,
+            "_parts": cycles,
+            "_form": form,
+        }
 
     def _read(self, X, y, static):
         return read_panel(X, y, static=static, **self._reading_options())
@@ -487,12 +493,12 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
             If a row is not later than what is known of its series.
         """
         check_is_fitted(self)
-        self._panel, _ = self._extended(X, y, static)
+        self._panel, self._static, _ = self._extended(X, y, static)
         self._publish()
         return self
 
     def _extended(self, X, y, static):
-        """Return the history with further rows, and the numbers of their series."""
+        """Return the history with further rows, `static`, and the numbers of series."""
         form, panel = self._form, self._panel
         first = 0 if panel is None else panel.ends[0]
         static = self._all_static(static)
@@ -503,8 +509,7 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         if (panel.lengths == 0).any():
             empty = label(panel.ids, int(panel.lengths.argmin()))
             raise ValueError(f"All values of series {empty} are missing. Leave it out.")
-        self._static = static
-        return panel, panel.ids.get_indexer(new.ids)
+        return panel, static, panel.ids.get_indexer(new.ids)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, *, static: Any = None) -> Self:
@@ -528,7 +533,7 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
         """
         if not hasattr(self, "_model"):
             return self.fit(X, y, static=static)
-        panel, numbers = self._extended(X, y, static)
+        panel, static, numbers = self._extended(X, y, static)
         model, settings = self._model, self._model.settings
         shorter = replace(
             settings,
@@ -545,8 +550,8 @@ class RNNForecaster(BacktestMixin, BaseEstimator):
             (seeds + len(panel.values)).tolist(),  # other windows in each call
             effective_n_jobs(self.n_jobs),
         )
-        self._model = replace(trained, settings=settings)
-        self._panel = panel
+        trained = replace(trained, settings=settings)
+        self.__dict__.update(_model=trained, _panel=panel, _static=static)
         self._publish()
         return self
 

@@ -14,6 +14,12 @@ from skrnn.forecasting.windows import Windows, training_ends
 NOTHING_TO_LEARN = (
     "No series has two values, so there is nothing to learn from. Pass longer ones."
 )
+# A column that varies by less, relative to its mean, is constant but for rounding.
+SMALLEST_VARIATION = 1e-12
+# So many standard deviations no training data has; beyond them float32 overflows.
+FURTHEST = 1e6
+# Forecasts that follow from forecasts may grow without end, but not become NaN.
+LARGEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,13 @@ class ColumnScale:
         mean = np.where(known, columns, 0.0).sum(axis=0) / n
         squares = np.where(known, (columns - mean) ** 2, 0.0).sum(axis=0)
         scale = np.sqrt(squares / n)
-        return cls(mean, np.where(scale > 0.0, scale, 1.0))
+        varies = scale > SMALLEST_VARIATION * np.abs(mean)
+        return cls(mean, np.where(varies, scale, 1.0))
 
     def apply(self, columns):
         """Return columns at mean 0 and scale 1."""
-        return np.nan_to_num((columns - self.mean) / self.scale, nan=0.0)
+        scaled = np.clip((columns - self.mean) / self.scale, -FURTHEST, FURTHEST)
+        return np.nan_to_num(scaled, nan=0.0)
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,11 @@ class Forecasts:
         z = self.prepared.view(self.values, self.first)
         z = z.reshape(z.shape + (1,) * (offsets.ndim - 1))
         z = z + self.scales.reshape(shape) * offsets
-        return self.prepared.restore(z, self.first)
+        shifted = self.prepared.restore(z, self.first)
+        # logarithms of next to nothing are cut off: no bound changes its side by that
+        values = self.values.reshape(self.values.shape + (1,) * (offsets.ndim - 1))
+        below, above = np.minimum(shifted, values), np.maximum(shifted, values)
+        return np.where(offsets < 0.0, below, np.where(offsets > 0.0, above, values))
 
 
 @dataclass(frozen=True)
@@ -174,7 +186,8 @@ class Model:
             raw = network.forecast(reshaped, n_threads)
             raw *= scale[:, np.newaxis, np.newaxis]
             forecasts.append(level[:, np.newaxis, np.newaxis] + raw)
-        return np.sort(np.median(forecasts, axis=0), axis=2)  # quantiles never cross
+        middle = np.clip(np.median(forecasts, axis=0), -LARGEST, LARGEST)
+        return np.sort(middle, axis=2)  # quantiles never cross
 
     def theta(self, panel, n_steps):
         """Return the forecasts of the classical member, (n_series, n_steps)."""

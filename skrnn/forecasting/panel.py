@@ -99,7 +99,8 @@ class Panel:
         Parameters
         ----------
         other : Panel
-            Positions between the panel's end and these rows become missing. The static
+            Positions between the panel's end and these rows become missing. Rows that
+            overlap may be missing ones, which add nothing. The static
             values of a series that is known already are ignored.
         clock : Clock
             That of both, to name times in errors.
@@ -116,6 +117,11 @@ class Panel:
         """
         numbers = self.ids.get_indexer(other.ids)
         new = numbers < 0
+        first = other.without_lead().starts  # new series begin with a value
+        if len(self):
+            first = np.where(new, first, np.minimum(first, self.ends[numbers]))
+        starts = np.maximum(other.starts, first)
+        other = other._cut(np.arange(len(other)), starts, other.ends)
         numbers[new] = len(self) + np.arange(new.sum())
         old = np.flatnonzero(~new)
         early = old[other.starts[old] < self.ends[numbers[old]]]

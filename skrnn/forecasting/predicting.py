@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn.forecasting.calendar import calendar_columns
 from skrnn.forecasting.clock import label
+from skrnn.forecasting.future import refuse_other_columns
 from skrnn.forecasting.model import Outlook
 from skrnn.forecasting.reading import read_panel
 from skrnn.forecasting.static import static_frame
@@ -221,6 +222,8 @@ class ForecastingMixin:
             values = self._horizon(panel, self._n_steps(X, form), compute)
             return form.answer(values, panel, names)
         request = form.read_future(X, panel)
+        if not len(request.positions):
+            raise ValueError("X has no rows, so there is nothing to forecast.")
         values = self._checked_rows(request, panel, form, compute)
         return form.answer_rows(values, request, panel, names)
 
@@ -272,6 +275,10 @@ class ForecastingMixin:
 
     def _all_static(self, static):
         """Return the static columns given apart, those of `static` in first place."""
+        if static is not None:
+            has = list(static_frame(static, self._form.table.names))
+            needed = [column.name for column in self._form.of_series]
+            refuse_other_columns(has, needed, "static")
         if static is None or self._static is None:
             return self._static if static is None else static
         names = self._form.table.names
@@ -359,6 +366,10 @@ def interval_levels(level):
     levels = checked_levels(level, 100)
     if levels is None:
         raise ValueError(f"level must be percents between 0 and 100, got {level!r}.")
+    if (levels < 1).any():
+        raise ValueError(f"level is in percent: pass 80 for 80 %, got {level!r}.")
+    if len(np.unique(levels)) < len(levels):
+        raise ValueError(f"level must not repeat itself, got {level!r}.")
     return levels
 
 

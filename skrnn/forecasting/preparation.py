@@ -15,6 +15,8 @@ from skrnn.forecasting.seasonality import (
 
 # Values this much smaller than the median would rule all differences of logarithms.
 SMALLEST_SHARE = 1e-3
+# Nothing can be told of smaller numbers, which have few digits or none.
+SMALLEST = 1e-300
 # So far from all that was seen is no forecast, but an overflow.
 WIDEST = 20.0
 
@@ -37,6 +39,8 @@ class Prepared:
         What no forecast falls below: 0 if no value did, else -inf.
     changes : ndarray of float64 of shape (n_series,)
         The mean size of the changes of z from step to step.
+    lows, highs : ndarray of float64 of shape (n_series,)
+        The least and the greatest logarithm of a value in units, where f is that.
     """
 
     values: np.ndarray
@@ -45,6 +49,8 @@ class Prepared:
     seasons: np.ndarray
     floors: np.ndarray
     changes: np.ndarray
+    lows: np.ndarray
+    highs: np.ndarray
 
     @property
     def is_seasonal(self):
@@ -66,17 +72,22 @@ class Prepared:
         """
         z = z + self._season(z, first)
         is_log, units = _beside(self.is_log, z), _beside(self.units, z)
-        values = np.where(is_log, np.exp(np.clip(z, -WIDEST, WIDEST)), z)
+        lows = np.minimum(_beside(self.lows, z), 0.0) - WIDEST
+        highs = np.maximum(_beside(self.highs, z), 0.0) + WIDEST
+        values = np.where(is_log, np.exp(np.clip(z, lows, highs)), z)
         return self.floored(values * units)
 
     def view(self, values, first):
         """Return the z of some values, the inverse of `restore`.
 
-        Logarithms are of `SMALLEST_SHARE` of the unit at least.
+        Logarithms are of `SMALLEST_SHARE` of the unit at least, or of the smallest
+        value seen.
         """
         is_log = _beside(self.is_log, values)
         share = values / _beside(self.units, values)
-        z = np.where(is_log, np.log(np.maximum(share, SMALLEST_SHARE)), share)
+        seen = np.exp(np.maximum(self.lows, -700.0))
+        smallest = _beside(np.minimum(seen, SMALLEST_SHARE), values)
+        z = np.where(is_log, np.log(np.maximum(share, smallest)), share)
         return z - self._season(values, first)
 
     def floored(self, values):
@@ -122,7 +133,7 @@ def prepare(values, offsets, season_length=1, log="auto"):
         np.ones(n_series),
         np.zeros((n_series, m)),
         np.full(n_series, -np.inf),
-        np.zeros(n_series),
+        *(np.zeros(n_series) for _ in range(3)),
     )
     share = {"auto": SMALLEST_SHARE, True: 0.0, False: np.inf}[log]
     _prepare_all(
@@ -135,12 +146,16 @@ def prepare(values, offsets, season_length=1, log="auto"):
         prepared.seasons,
         prepared.floors,
         prepared.changes,
+        prepared.lows,
+        prepared.highs,
     )
     return prepared
 
 
 @kernel
-def _prepare_all(values, offsets, share, out, is_log, units, seasons, floors, changes):
+def _prepare_all(
+    values, offsets, share, out, is_log, units, seasons, floors, changes, lows, highs
+):
     for i in range(len(offsets) - 1):
         begin, end = offsets[i], offsets[i + 1]
         first, last = ends_of(values[begin:end])
@@ -149,12 +164,14 @@ def _prepare_all(values, offsets, share, out, is_log, units, seasons, floors, ch
         smallest, median = y.min(), sizes[len(sizes) // 2]
         if median == 0.0:
             median = sizes.mean()
-        units[i] = median if median > 0.0 else 1.0
+        units[i] = median if median > SMALLEST else 1.0
         if smallest >= 0.0:
             floors[i] = 0.0
-        is_log[i] = smallest > share * median and smallest > 0.0
+        is_log[i] = smallest > share * median and smallest > SMALLEST
         for t in range(len(y)):
             y[t] = np.log(y[t] / units[i]) if is_log[i] else y[t] / units[i]
+        if is_log[i]:
+            lows[i], highs[i] = y.min(), y.max()
         season = seasons[i]
         m = len(season)
         if is_seasonal(y, m):

@@ -17,6 +17,9 @@ from skrnn.forecasting.placing import make_clock, place_rows, series_at
 from skrnn.forecasting.static import static_frame, static_numbers
 from skrnn.forecasting.tables import read_table
 
+# Sums of larger values may overflow.
+LARGEST = 1e300
+
 
 @dataclass(frozen=True)
 class Form:
@@ -143,12 +146,14 @@ def read_panel(
         With `like`, the clock position of the first value of an array, for it has no
         times.
     missing_ok : bool, default=False
-        Whether all values of a series may be missing. It has none then.
+        Whether all values of a series may be missing, and at its beginning some: the
+        rows go on with those of a series.
 
     Returns
     -------
     panel : Panel
-        Begins each series at its first value that is not missing. Missing values at
+        Begins each series at its first value that is not missing, without
+        `missing_ok`. Missing values at
         the end stay, so that a forecast begins after the last row.
     clock : Clock
     form : Form
@@ -186,7 +191,10 @@ def read_panel(
     else:
         form = _matching(like, table, static)
     panel = _fill(table, form, order, positions, offsets, static)
-    if (panel.lengths == 0).any() and not missing_ok:
+    if missing_ok:
+        return panel, clock, form
+    panel = panel.without_lead()
+    if (panel.lengths == 0).any():
         empty = label(panel.ids, int(panel.lengths.argmin()))
         raise ValueError(f"All values of series {empty} are missing. Leave it out.")
     return panel, clock, form
@@ -198,6 +206,11 @@ def _of_same_kind(table, like):
         raise ValueError(
             f"The data must be {FORMS[like.kind]} as in fit, but is "
             f"{FORMS[table.kind]}."
+        )
+    if like.names.id is not None and table.names.id is None:
+        raise ValueError(
+            f"There is no column {like.names.id!r} that says which series a row "
+            "belongs to, as in fit."
         )
     return replace(table, ids=like.ids) if len(like.ids) else table
 
@@ -291,6 +304,9 @@ def _fill(table, form, order, positions, offsets, static):
 
     values = table.values[order]
     refuse_infinite(values[:, np.newaxis], lambda row, _: f"The value {where(row)}")
+    if (np.abs(values) > LARGEST).any():
+        place = where(int((np.abs(values) > LARGEST).argmax()))
+        raise ValueError(f"The value {place} is larger than {LARGEST:g}.")
     panel.values[places] = values
     for group in ("known", "past"):
         columns, names = getattr(form, group), form.names[group]
@@ -303,8 +319,7 @@ def _fill(table, form, order, positions, offsets, static):
             getattr(panel, group)[places] = numbers
     if table.separate:
         _refuse_target(table, form, panel)
-    panel = replace(panel, static=static_numbers(table, form, order, offsets, static))
-    return panel.without_lead()
+    return replace(panel, static=static_numbers(table, form, order, offsets, static))
 
 
 def _width(columns):

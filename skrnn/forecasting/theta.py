@@ -41,6 +41,7 @@ GOLDEN = 0.6180339887498949
 # initial level away from the first value; chosen on the training parts of M3.
 PRIOR = 0.5
 START_RIDGE = 1e-2  # of series of mean size 1
+SMALLEST = 1e-300  # mean size of a series that is not all zeros but for rounding
 RIDGE = 1e-8  # of the weight, which the errors may not determine at all
 
 
@@ -145,7 +146,7 @@ def _forecast(series, m, optimised, out):
     n_hidden = len(series) - 1 - last  # steps at the end that are missing
     ahead = np.empty(n_hidden + len(out))
     scale = np.abs(y).mean()
-    if n < 4 or y.max() == y.min() or scale == 0.0:
+    if n < 4 or y.max() == y.min() or scale < SMALLEST:
         out[:] = y[n - 1]
         return
     y /= scale  # so that nothing depends on the units

@@ -11,6 +11,8 @@ from skrnn.blocks import CACHE_BYTES, blocks_of
 # Added to the scale of a window, or where that is less the mean change of its series:
 # a window that is constant would have no scale, and a calm one too small a one.
 SMALLEST_SCALE = 0.01
+# Smaller changes, relative to the size of a series, are rounding errors.
+SMALLEST_CHANGE = 1e-9
 # The scale of a window of one value, which has no changes to tell.
 SCALE_OF_ONE = 0.1
 # The logarithm of a usual scale, which becomes 0 among the facts of a window, and how
@@ -108,7 +110,7 @@ class Windows:
         strength = prepared.seasons.std(axis=1)
         self._facts = np.column_stack([prepared.is_log, strength, static])
         changes = prepared.changes
-        self._floors = np.where(changes > 0.0, changes, SMALLEST_SCALE)
+        self._floors = np.where(changes > SMALLEST_CHANGE, changes, SMALLEST_SCALE)
         self._floors = np.minimum(self._floors, SMALLEST_SCALE)
         self._lines = _lines(prepared.values, offsets)
         self._last = None, None
