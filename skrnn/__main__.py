@@ -63,7 +63,8 @@ def warmup(cells, dtypes):
         parts = {f"{dtype} {cell}": (_train_sizes, cell) for cell in cells}
         parts[f"{dtype} losses and solvers"] = _train_choices, cells[0]
         if dtype == "float32":  # the only one of forecasts
-            parts["forecasts"] = _forecast, "lstm"
+            cell = "lstm" if "lstm" in cells else cells[0]
+            parts["forecasts"] = _forecast, cell
         for what, (train, cell) in parts.items():
             _timed(what, train, cell, dtype)
             # a filled folder may be read-only: only what is new must be kept

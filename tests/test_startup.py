@@ -270,5 +270,6 @@ def test_after_warmup_nothing_is_left_to_compile(cell):
     assert [line.split(":")[0] for line in lines[1:]] == [
         f"float32 {cell}",
         "float32 losses and solvers",
+        "forecasts",
     ]
     assert new == "new: []"
