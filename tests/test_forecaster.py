@@ -178,6 +178,7 @@ def error_of(frame, columns, **options):
     return np.abs(answer["y"] - frame.loc[ahead, "y"]).mean()
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("static", ["kind", "size"])
 def test_columns_that_drive_a_series(static):
     frame = driven()
@@ -188,6 +189,7 @@ def test_columns_that_drive_a_series(static):
     assert both < 0.75 * known  # which does not tell up from down
 
 
+@pytest.mark.needs_jit
 def test_a_column_known_only_in_the_past():
     frame = driven("weather")
     without = error_of(frame, [], horizon=1)
@@ -195,6 +197,7 @@ def test_a_column_known_only_in_the_past():
     assert known < 0.5 * without
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("effect", ["promo", "weather"])
 def test_a_linear_model_of_columns(effect):
     frame = driven(effect)
@@ -245,6 +248,7 @@ def test_static_columns_in_a_frame_of_their_own():
     assert np.isfinite(fitted.predict(history=long)["y"]).all()
 
 
+@pytest.mark.needs_jit
 def test_the_calendar_is_used():
     """A single value does not tell which day of the week it is."""
     days = pd.date_range("2023-01-01", periods=300, freq="D")
@@ -585,6 +589,7 @@ def with_past():
     return forecaster(**options, quantiles=[0.2, 0.8]).fit(frame), frame
 
 
+@pytest.mark.needs_jit
 @settings(max_examples=25)
 @given(
     cut=st.integers(2, 39),
@@ -694,6 +699,7 @@ def test_theta_alone_decides_where_it_has_all_the_weight(of_wide):
     assert_allclose(fitted.predict().T, expected, rtol=1e-12)
 
 
+@pytest.mark.needs_jit
 def test_training_learns():
     t = np.arange(200)
     y = pd.Series(10 + np.where(t % 7 < 2, 5.0, 0.0))
@@ -753,6 +759,7 @@ def test_score_is_minus_the_scaled_error(of_wide):
     assert_allclose(scored, -expected, rtol=1e-12)
 
 
+@pytest.mark.needs_jit
 def test_small_changes_far_from_zero_are_seen():
     """Pressures and temperatures in kelvin change by a fraction of a percent."""
     wave = 3 * np.sin(np.arange(120) * np.pi / 6)

@@ -12,7 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skrnn import RNNForecaster
 
 # tiny data has few past errors
-pytestmark = pytest.mark.filterwarnings("ignore:Past errors tell")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Past errors tell"),
+    pytest.mark.needs_jit,
+]
 
 N = 60
 MONTHS = pd.period_range("2020-01", periods=N, freq="M")

@@ -18,7 +18,10 @@ from tests.test_forecaster import HORIZON, KINDS, MONTHS, WIDE, forecaster
 from tests.test_panel_reading import in_form, long_frame
 
 # tiny data has few past errors
-pytestmark = pytest.mark.filterwarnings("ignore:Past errors tell")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Past errors tell"),
+    pytest.mark.needs_jit,
+]
 
 GRID = {"lags": [4, 8], "cell": ["gru", "rnn"], "hidden_layer_sizes": [4, [3, 3]]}
 SPLIT = TimeSeriesSplit(n_splits=2, test_size=HORIZON)
