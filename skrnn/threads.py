@@ -82,7 +82,8 @@ def one_blas_thread():
     """Let BLAS compute on one thread: the bits of its results depend on how many.
 
     The number holds for the whole process. Where several threads are inside, the first
-    sets it and the last restores it.
+    sets it and the last restores it; OpenBLAS ignores the last one, and BLAS stays at
+    one, if the thread that set the number is another one that is still alive.
     """
     _blas.enter()
     try:

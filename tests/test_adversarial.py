@@ -71,13 +71,13 @@ def test_a_trained_model_bears_attacks_better():
     digits = load_digits()
     X, y = digits.images[:800], digits.target[:800]
     train, test = slice(0, 400), slice(400, 800)
-    settings = {"hidden_layer_sizes": (32,), "max_iter": 50, "random_state": 0}
+    settings = {"hidden_layer_sizes": (32,), "random_state": 0}
     accuracies = []
     for eps in (0.0, 0.2):
         model = RNNClassifier(**settings, adversarial_eps=eps).fit(X[train], y[train])
         uphill = np.sign(input_gradient(model, X[test], y[test]))
         accuracies.append(model.score(X[test] + uphill, y[test]))
-        assert model.score(X[test], y[test]) > 0.7
+        assert model.score(X[test], y[test]) > 0.85
     assert accuracies[1] > accuracies[0] + 0.05
 
 

@@ -759,3 +759,14 @@ def test_values_of_the_future_are_not_read():
         request = form.read_future(asked, panel)
         assert_array_equal(request.positions, np.arange(6, 12))
         assert request.known.shape == (6, 0)
+
+
+def test_a_slip_in_the_times_takes_no_memory():
+    y = pd.Series(1.0, index=[*range(59), 10**13])
+    with pytest.raises(ValueError, match=r"Between 58 and 10{13} of series 0 .* slip"):
+        read_panel(y)
+    # gaps that may be meant are filled
+    y = pd.Series(1.0, index=[*range(59), 5000])
+    with pytest.warns(UserWarning, match="no row for 59"):
+        panel, *_ = read_panel(y)
+    assert len(panel.values) == 5001

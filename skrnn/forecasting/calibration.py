@@ -70,12 +70,10 @@ class Calibration:
                 errors, grown = pooled, grown * usual[at]
             for i, level in enumerate(levels):
                 tail = 0.5 * (1.0 - level)
-                lower, upper = (
-                    _conformal(-errors, 1.0 - tail),
-                    _conformal(errors, 1.0 - tail),
-                )
                 # where all errors have one sign, the forecast is a bound
-                offsets[step, i] = -grown * max(lower, 0.0), grown * max(upper, 0.0)
+                lower = max(_conformal(-errors, 1.0 - tail), 0.0)
+                upper = max(_conformal(errors, 1.0 - tail), 0.0)
+                offsets[step, i] = -grown * lower, grown * upper
         return offsets
 
     def surest_level(self):
@@ -185,6 +183,7 @@ def calibrate(model, panel, seed, n_threads, *, linear, theta):
 def _try(model, trial, theta):
     """Return the loss at past origins, the model with its weight, and its errors."""
     outcomes = [_outcome(model, trial, back) for back in trial.backs]
+    scales = np.concatenate([outcome.forecasts.scales for outcome in outcomes])
 
     def errors(weight):
         return np.concatenate([outcome.errors(weight) for outcome in outcomes])
@@ -194,7 +193,6 @@ def _try(model, trial, theta):
         sizes = sizes[~np.isnan(sizes)]
         return sizes.mean() if len(sizes) else 0.0
 
-    scales = np.concatenate([outcome.forecasts.scales for outcome in outcomes])
     weight = 1.0
     if theta:
         losses = np.array([loss(weight) for weight in WEIGHTS])

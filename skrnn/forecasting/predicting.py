@@ -139,12 +139,10 @@ class ForecastingMixin:
             names += [f"lower_{number:g}", f"upper_{number:g}"]
 
         def bounds(forecasts):
-            values, n_steps = (
-                forecasts.values[:, :, np.newaxis],
-                forecasts.values.shape[1],
-            )
+            values = forecasts.values[:, :, np.newaxis]
             if not len(levels):
                 return values
+            n_steps = values.shape[1]
             offsets = self._calibration.offsets(n_steps, levels / 100)
             shifted = forecasts.shifted(offsets.reshape(n_steps, -1))
             return np.concatenate([values, shifted], axis=2)

@@ -52,11 +52,6 @@ class Prepared:
     lows: np.ndarray
     highs: np.ndarray
 
-    @property
-    def is_seasonal(self):
-        """Whether each series has a season that is taken out, (n_series,)."""
-        return self.seasons.any(axis=1)
-
     def restore(self, z, first):
         """Return the values that some z stand for.
 

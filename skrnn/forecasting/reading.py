@@ -19,6 +19,9 @@ from skrnn.forecasting.tables import read_table
 
 # Sums of larger values may overflow.
 LARGEST = 1e300
+# Panels of more steps than these, and than so many a row, are not made: a slip in a
+# time would take all memory.
+MOST_STEPS, STEPS_A_ROW = 10**7, 1000
 
 
 @dataclass(frozen=True)
@@ -153,8 +156,8 @@ def read_panel(
     -------
     panel : Panel
         Begins each series at its first value that is not missing, without
-        `missing_ok`. Missing values at
-        the end stay, so that a forecast begins after the last row.
+        `missing_ok`. Missing values at the end stay, so that a forecast begins after
+        the last row.
     clock : Clock
     form : Form
 
@@ -293,8 +296,9 @@ def _bare(table):
 def _fill(table, form, order, positions, offsets, static):
     """Lay rows that are sorted by series and time into a panel."""
     starts, ends = positions[offsets[:-1]], positions[offsets[1:] - 1] + 1
-    panel = empty_panel(table.ids, starts, ends, *map(_width, (form.known, form.past)))
     codes = table.codes[order]
+    _refuse_wide_gaps(table, form.clock, codes, positions, (ends - starts).sum())
+    panel = empty_panel(table.ids, starts, ends, *map(_width, (form.known, form.past)))
     places = panel.offsets[codes] + positions - starts[codes]
     _warn_of_gaps(panel, places, form.clock)
 
@@ -320,6 +324,20 @@ def _fill(table, form, order, positions, offsets, static):
     if table.separate:
         _refuse_target(table, form, panel)
     return replace(panel, static=static_numbers(table, form, order, offsets, static))
+
+
+def _refuse_wide_gaps(table, clock, codes, positions, n_steps):
+    """Raise at times so far apart that nothing but a slip explains it."""
+    if n_steps <= MOST_STEPS + STEPS_A_ROW * len(codes):
+        return
+    gaps = np.where(np.diff(codes) == 0, np.diff(positions), 0)
+    row = int(gaps.argmax())
+    before, after = clock.times_at(positions[row : row + 2])
+    raise ValueError(
+        f"Between {before} and {after} of series {label(table.ids, codes[row])} "
+        f"{gaps[row] - 1} steps are missing. Is there a slip in the times? If not, the "
+        f"frequency ({clock.name}) is another: pass freq."
+    )
 
 
 def _width(columns):
