@@ -24,6 +24,29 @@ import numpy as np
 from skrnn._jit import inner, kernel
 
 
+class Objective:
+    """A loss that is more than a function of predictions and targets, step by step.
+
+    Attributes
+    ----------
+    labels_apart : bool
+        Whether targets have lengths of their own, whatever those of the predictions.
+    """
+
+    labels_apart = False
+
+    def record(self, calls, workspace, levels):
+        """Record what fills ``workspace.d_raw``; the calls return the loss together.
+
+        Parameters
+        ----------
+        calls : Recording
+        workspace : TrainingWorkspace
+        levels : ndarray
+        """
+        raise NotImplementedError
+
+
 @kernel
 def squared_error(raw, d_raw, target, weight, levels, n_steps):
     """``(raw - y)^2 / 2``."""

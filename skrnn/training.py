@@ -22,6 +22,7 @@ from skrnn.network import (
     TrainingWorkspace,
     load,
     load_targets,
+    measure_labels,
 )
 from skrnn.optimizers import combine, leave_out
 from skrnn.parameters import aligned_zeros
@@ -29,6 +30,7 @@ from skrnn.recording import Recording, replay, run
 from skrnn.threads import Threads
 
 MAX_SLOTS = 16
+_NO_LABELS = np.zeros(0, np.int64)
 
 # Of minibatches that are gathered at a time: what they hold, and how many multiply-adds
 # they take, so that Ctrl-C is heard.
@@ -75,8 +77,8 @@ class Trainer:
     parameters : ndarray of shape (n_parameters,)
         Flat vector, updated in place.
     training_set : TrainingSet
-    loss : callable
-        A function of `skrnn.losses`.
+    loss : callable or Objective
+        Of `skrnn.losses`.
     levels : ndarray
         Parameters of the loss.
     optimizer : Optimizer
@@ -169,17 +171,20 @@ class Trainer:
 
     def threads(self):
         """Return the `Threads` for epochs."""
-        n_targets = self.training_set.targets.n_channels
+        targets, n_label_steps = self.training_set.targets, 0
+        if self.network.turns or getattr(self.loss, "labels_apart", False):
+            n_label_steps = int(targets.lengths[self.training_set.rows].max())
 
         def make_workspace():
             return TrainingWorkspace(
                 self.network,
                 self._packed,
                 self._longest,
-                n_targets,
+                targets.n_channels,
                 self.loss,
                 self.levels,
                 adversarial_eps=self._adversarial_eps,
+                n_label_steps=n_label_steps,
             )
 
         return Threads(self.n_threads, make_workspace)
@@ -291,6 +296,7 @@ class Trainer:
 
     def _arguments(self, workspace, samples):
         """Return what `_train_on_shards` needs of a workspace and of samples."""
+        labels = workspace.shard.labels
         return (
             workspace.program,
             samples.values,
@@ -305,7 +311,8 @@ class Trainer:
             workspace.x,
             workspace.shard.lengths,
             workspace.shard.n_steps,
-            workspace.predicted.n_steps,
+            labels.lengths if labels else _NO_LABELS,
+            workspace.targets.n_steps,
             workspace.shard.noise,
             self._noise_key,
             workspace.target,
@@ -329,6 +336,7 @@ def _train_on_shards(
     x,
     held,
     n_steps,
+    n_labels,
     n_target_steps,
     noise,
     noise_key,
@@ -348,6 +356,8 @@ def _train_on_shards(
     for s in range(first, last):
         begin, end = shards[s], shards[s + 1]
         load(values, starts, lengths, mean, inverse_scale, begin, end, x, held, n_steps)
+        if len(n_labels):
+            measure_labels(target_lengths, begin, end, n_labels, n_target_steps)
         load_targets(
             targets,
             weights,
@@ -382,6 +392,7 @@ def _train_on_batches(
     x,
     held,
     n_steps,
+    n_labels,
     n_target_steps,
     noise,
     noise_key,
@@ -421,6 +432,7 @@ def _train_on_batches(
                 x,
                 held,
                 n_steps,
+                n_labels,
                 n_target_steps,
                 noise,
                 noise_key,

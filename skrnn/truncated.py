@@ -96,6 +96,7 @@ def _train_on_pieces(
     x,
     held,
     n_steps,
+    n_labels,
     n_target_steps,
     noise,
     noise_key,
