@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skrnn.audio.filters import cosines, filter_edges, mel_filters
@@ -17,8 +17,9 @@ from skrnn.sequences import PaddedData, Sequences
 
 CONSTRAINTS: dict = {
     "sample_rate": [Interval(Real, 0, None, closed="neither")],
-    "frame_length": [Interval(Real, 0, None, closed="neither")],
-    "frame_shift": [Interval(Real, 0, None, closed="neither")],
+    # in seconds: whoever means milliseconds is told
+    "frame_length": [Interval(Real, 0, 1, closed="right")],
+    "frame_shift": [Interval(Real, 0, 1, closed="right")],
     "n_fft": [Interval(Integral, 1, None, closed="left"), None],
     "window": [StrOptions({"hann", "hamming"})],
     "center": ["boolean"],
@@ -114,7 +115,10 @@ class _SpeechFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """
         self._validate_params()  # where nothing was fitted
         analysis, projection = self._analysis(), self._projection()
-        data, index = read_recordings(self, X, reset=False)
+        # An unfitted one has no names or columns to compare with.
+        fitted = hasattr(self, "n_channels_in_")
+        reader = self if fitted else clone(self)
+        data, index = read_recordings(reader, X, reset=not fitted)
         n_frames = analysis.n_frames(data.lengths)
         ends = np.cumsum(n_frames)
         features = np.empty((ends[-1], self._n_features_out), data.dtype)
@@ -187,9 +191,9 @@ class _SpeechFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 f"f_max={f_max} Hz is above half of sample_rate={self.sample_rate}, "
                 "beyond which recordings hold nothing."
             )
-        if self.f_min >= f_max:
-            raise ValueError(f"f_min={self.f_min} must be below f_max={f_max}.")
         edges = filter_edges(self.n_mels, self.f_min, f_max, self.mel_scale)
+        if not (np.diff(edges) > 0).all():
+            raise ValueError(f"f_min={self.f_min} must be well below f_max={f_max}.")
         filters = mel_filters(self.sample_rate, n_fft, edges, self.norm)
         empty = ~filters.any(axis=1)
         if empty.any():
@@ -198,16 +202,17 @@ class _SpeechFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 f"Filter {first} of n_mels={self.n_mels}, from {edges[first]:.1f} to "
                 f"{edges[first + 2]:.1f} Hz, would always be silent: the frequencies "
                 f"of the spectrum are {self.sample_rate / n_fft:.1f} Hz apart. Set "
-                f"n_fft={self._finer(n_fft, edges)}, or fewer n_mels."
+                f"{self._finer(n_fft, edges)}fewer n_mels."
             )
         return filters
 
     def _finer(self, n_fft, edges):
-        """Return the smallest power of two with which no filter is empty."""
-        n_fft = 2 ** n_fft.bit_length()
-        while not mel_filters(self.sample_rate, n_fft, edges).any(axis=1).all():
-            n_fft *= 2
-        return n_fft
+        """Name the smallest power of two with which no filter is empty."""
+        for exponent in range(n_fft.bit_length(), 16):
+            filters = mel_filters(self.sample_rate, 2**exponent, edges)
+            if filters.any(axis=1).all():
+                return f"n_fft={2**exponent}, or "
+        return ""
 
     @property
     def _n_features_out(self):
@@ -256,10 +261,10 @@ class LogMel(_SpeechFeatures):
     sample_rate : float, default=16000
         Values per second of the recordings, which say nothing of it themselves.
     frame_length : float, default=0.025
-        Seconds of a frame.
+        Seconds of a frame, in (0, 1].
     frame_shift : float, default=0.01
-        Seconds from the start of a frame to that of the next: the steps of the
-        sequences.
+        Seconds from the start of a frame to that of the next, in (0, 1]: the steps of
+        the sequences.
     n_fft : int, default=None
         Values that the Fourier transform takes, zeros behind those of the frame.
         More put the frequencies of the spectrum closer, for many bands. None means the

@@ -68,7 +68,7 @@ def _with_floats(X):
         return X
     if isinstance(X, list | tuple):
         return [_recording(item, sample) for sample, item in enumerate(X)]
-    if getattr(X, "dtype", None) == np.dtype(object) and X.ndim == 1:
+    if _lists_objects(X):
         items = np.empty(len(X), dtype=object)
         for sample, item in enumerate(X):  # one assignment would stack equal lengths
             items[sample] = _recording(item, sample)
@@ -76,12 +76,20 @@ def _with_floats(X):
     return _floats(X)
 
 
+def _lists_objects(X):
+    """Tell whether X is an array or a Series of things that are no numbers."""
+    if is_pandas(X, "Series") and X.index.nlevels > 1:
+        return False
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    return kind in {*"OUST"} and getattr(X, "ndim", 0) == 1
+
+
 def _recording(item, sample):
     """Turn PCM into floats; refuse what is often mistaken for a recording."""
     if isinstance(item, str | bytes | os.PathLike):
         raise ValueError(
             f"X must hold recordings, arrays of numbers, but sample {sample} is "
-            f"{reprlib.repr(item)}. Read files first, for example with "
+            f"{reprlib.repr(str(item))}. Read files first, for example with "
             "scipy.io.wavfile.read(path)[1]."
         )
     if isinstance(item, tuple) and len(item) == 2:
