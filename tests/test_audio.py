@@ -222,8 +222,8 @@ def test_memory_is_that_of_the_features_and_a_block():
     features = transformer.transform(X)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    n_frames = features.shape[0] * features.shape[1]
-    assert peak - features.nbytes < n_frames * 200 * 8 / 8
+    all_frames = features.shape[0] * features.shape[1] * 200 * 8
+    assert peak - features.nbytes < all_frames / 8
 
 
 # --- what a user may pass -------------------------------------------------------------

@@ -322,8 +322,9 @@ class LogMel(_SpeechFeatures):
     Notes
     -----
     With ``center=True, preemphasis=None`` the energies are those of librosa's
-    ``melspectrogram(htk=True, norm=None, pad_mode="constant")`` with `win_length` and
-    `hop_length` of the same time, and with them those of torchaudio's.
+    ``melspectrogram(htk=True, norm=None)`` and of torchaudio's
+    ``MelSpectrogram(pad_mode="constant")``, with the same times, in values, as
+    `win_length` and `hop_length`, and the same `n_fft`.
 
     A recording of n values has ``1 + (n - frame) // shift`` frames, with `center`
     ``1 + n // shift``, where frame and shift are in values.
