@@ -35,6 +35,11 @@ class Architecture:
         Of each channel of tokens its place and the size of its vocabulary.
     embedding_dim : int
         Numbers that stand for a token.
+    tied : bool
+        Whether the weights of the output layer are the vectors of tokens.
+    cutoffs : tuple of int
+        Where the tails of an adaptive softmax begin, whose raw predictions are those
+        of its head; empty for a plain output.
     """
 
     cell: str
@@ -50,6 +55,8 @@ class Architecture:
     dense_layer_sizes: tuple[int, ...] = ()
     n_tokens: tuple[tuple[int, int], ...] = ()
     embedding_dim: int = 0
+    tied: bool = False
+    cutoffs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
 from skrnn.layers import (
+    AdaptiveSoftmax,
     Attention,
     Bidirectional,
     Dense,
@@ -17,6 +18,7 @@ from skrnn.layers import (
     RecurrentLayer,
     Residual,
     SeveralPoolings,
+    Tied,
 )
 
 POOLINGS = {"last": LastStep, "mean": Mean, "max": Max, "attention": Attention}
@@ -76,8 +78,47 @@ def build_layers(architecture, noise):
         stack.add(f"dense_layers.{i}", Dense(stack.size, n_units, hidden=True))
         stack.add_noise(f"dense_dropout.{i}", Dropout, noise.dropout)
     if architecture.n_outputs:
-        stack.add("output", Dense(stack.size, architecture.n_outputs))
+        _add_output(stack, architecture)
     return stack.layers
+
+
+def _add_output(stack, architecture):
+    n_outputs, cutoffs = architecture.n_outputs, architecture.cutoffs
+    if architecture.tied and cutoffs:
+        raise ValueError(
+            "A tied output has no cutoffs: set one of tied=False, cutoffs=()."
+        )
+    if architecture.tied:
+        _add_tied_output(stack, n_outputs)
+    elif cutoffs:
+        stack.add("output", AdaptiveSoftmax(stack.size, n_outputs, cutoffs))
+    else:
+        stack.add("output", Dense(stack.size, n_outputs))
+
+
+def _add_tied_output(stack, n_outputs):
+    """Add an output layer that borrows a table, and a projection to its vectors."""
+    name, n_units = _table_of(stack, n_outputs)
+    if stack.size != n_units:
+        stack.add("projection", Dense(stack.size, n_units))
+    stack.add("output", Tied(n_units, n_outputs, name))
+
+
+def _table_of(stack, n_tokens):
+    """Return the name of the last table of so many tokens, and its vectors' size."""
+    found = [
+        (f"{place}.{name}", shape)
+        for place, layer in stack.layers.items()
+        for name, shape in layer.parameter_shapes().items()
+        if name.endswith("vectors")
+    ]
+    for name, (n_rows, n_units) in reversed(found):
+        if n_rows == n_tokens:
+            return name, n_units
+    raise ValueError(
+        f"A tied output of {n_tokens} classes shares the vectors of as many tokens, "
+        f"but the tables are {dict(found)}."
+    )
 
 
 def _pooling(names, size):

@@ -1,6 +1,7 @@
 """The layers of the network, one kind in each file."""
 
 from skrnn.layers._base import ONE_STEP, Buffers, Labels, Layer, Shard
+from skrnn.layers.adaptive import AdaptiveSoftmax
 from skrnn.layers.bidirectional import Bidirectional
 from skrnn.layers.dense import Dense
 from skrnn.layers.embedding import Embedding
@@ -9,8 +10,10 @@ from skrnn.layers.pooling import Attention, LastStep, Max, Mean
 from skrnn.layers.recurrent import RecurrentLayer
 from skrnn.layers.residual import Residual
 from skrnn.layers.several import SeveralPoolings
+from skrnn.layers.tied import Tied
 
 __all__ = [
+    "AdaptiveSoftmax",
     "ONE_STEP",
     "Attention",
     "Bidirectional",
@@ -28,4 +31,5 @@ __all__ = [
     "Residual",
     "SeveralPoolings",
     "Shard",
+    "Tied",
 ]
