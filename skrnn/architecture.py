@@ -34,8 +34,12 @@ class Architecture:
     n_tokens : tuple of (int, int)
         Of each channel of tokens its place and the size of its vocabulary.
     embedding_dim : int
-        Numbers that stand for a token. 0 means that the first layer reads the only
-        channel, which is one of tokens, as one-hot vectors.
+        Numbers that stand for a token.
+    tied : bool
+        Whether the weights of the output layer are the vectors of tokens.
+    cutoffs : tuple of int
+        Where the tails of an adaptive softmax begin, whose raw predictions are those
+        of its head; empty for a plain output.
     """
 
     cell: str
@@ -51,6 +55,8 @@ class Architecture:
     dense_layer_sizes: tuple[int, ...] = ()
     n_tokens: tuple[tuple[int, int], ...] = ()
     embedding_dim: int = 0
+    tied: bool = False
+    cutoffs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

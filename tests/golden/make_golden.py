@@ -65,6 +65,9 @@ OPTIONS = {
 }
 LABEL_SMOOTHING = {"steps_gru": 0.0, "smoothed_lstm": 0.15}
 
+# a network of its own: an adaptive softmax over the states of each step
+ADAPTIVE = {"sizes": (16,), "n_classes": 10, "cutoffs": (3, 6)}
+
 
 def to_skrnn(cell, recurrent, output):
     """Give PyTorch's parameters, or their gradients, skrnn's names and columns.
@@ -337,6 +340,78 @@ def golden_option(name):
     return arrays
 
 
+class AdaptiveReference:
+    """A simple cell below PyTorch's adaptive softmax, over each sequence by itself."""
+
+    def __init__(self):
+        import torch
+
+        self.torch = torch
+        rng = np.random.default_rng(20_261_121)
+        (n_units,), n_classes = ADAPTIVE["sizes"], ADAPTIVE["n_classes"]
+        self.inputs = rng.normal(size=(len(LENGTHS), max(LENGTHS), N_INPUTS))
+        self.targets = rng.integers(n_classes, size=(sum(LENGTHS), 1))
+        shapes = {
+            "layers.0.input_weights": (N_INPUTS, n_units),
+            "layers.0.recurrent_weights": (n_units, n_units),
+            "layers.0.bias": (n_units,),
+        }
+        self.own = {
+            name: torch.nn.Parameter(torch.empty(shape, dtype=torch.float64))
+            for name, shape in shapes.items()
+        }
+        self.output = torch.nn.AdaptiveLogSoftmaxWithLoss(
+            n_units,
+            n_classes,
+            list(ADAPTIVE["cutoffs"]),
+            head_bias=True,
+            dtype=torch.float64,
+        )
+        fill(torch, [*self.own.values(), *self.output.parameters()], rng)
+
+    def loss(self):
+        """The mean over all steps."""
+        weights, recurrences, bias = self.own.values()
+        states = []
+        for x, n in zip(self.torch.from_numpy(self.inputs), LENGTHS, strict=True):
+            h = self.torch.zeros(len(bias), dtype=self.torch.float64)
+            for x_t in x[:n]:
+                h = self.torch.tanh(x_t @ weights + h @ recurrences + bias)
+                states.append(h)
+        targets = self.torch.from_numpy(self.targets[:, 0])
+        return self.output(self.torch.stack(states), targets).loss
+
+    def named(self, of):
+        """Return arrays by skrnn's names; `of` picks the value or the gradient."""
+        named = dict(self.own)
+        named["output.weights"] = self.output.head.weight
+        named["output.bias"] = self.output.head.bias
+        for i, (projection, classes) in enumerate(self.output.tail):
+            named[f"output.tails.{i}.projection.weights"] = projection.weight
+            named[f"output.tails.{i}.classes.weights"] = classes.weight
+        arrays = {name: of(p).detach().numpy().copy() for name, p in named.items()}
+        return {
+            name: a.T if name.startswith("output") else a for name, a in arrays.items()
+        }
+
+
+def golden_adaptive():
+    """Return the arrays of the adaptive softmax's file."""
+    reference = AdaptiveReference()
+    loss = reference.loss()
+    loss.backward()
+    arrays = {
+        "inputs": reference.inputs,
+        "targets": reference.targets,
+        "loss": loss.detach().numpy(),
+    }
+    for key, value in reference.named(lambda p: p.data).items():
+        arrays[f"parameters/{key}"] = value
+    for key, value in reference.named(lambda p: p.grad).items():
+        arrays[f"gradient/{key}"] = value
+    return arrays
+
+
 def golden(name):
     """Return the arrays of a file."""
     kind, depth = name.rsplit("_", 1)
@@ -376,6 +451,7 @@ def main(folder=FOLDER):
         np.savez_compressed(Path(folder) / f"{name}.npz", **golden(name))
     for name in OPTIONS:
         np.savez_compressed(Path(folder) / f"{name}.npz", **golden_option(name))
+    np.savez_compressed(Path(folder) / "adaptive.npz", **golden_adaptive())
 
 
 if __name__ == "__main__":
