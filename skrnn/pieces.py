@@ -57,5 +57,6 @@ def raw_by_pieces(network, parameters, data):
             n = work.shard.n_steps[0]
             left = work.shard.lengths[: len(rows)]
             lane, step = np.nonzero(np.arange(n) < left[:, np.newaxis])
-            yield rows[lane], done + step, work.raw[step, :, lane]
+            raw = work.raw[step, : network.n_outputs, lane]
+            yield rows[lane], done + step, raw
         work.shard.n_steps[1] = 0

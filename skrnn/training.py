@@ -95,7 +95,7 @@ class Trainer:
         How far inputs are moved to raise the loss, see `TrainingWorkspace`.
     """
 
-    _max_slots = MAX_SLOTS
+    _max_slots: float = MAX_SLOTS
 
     def __init__(
         self,
