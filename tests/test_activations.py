@@ -14,6 +14,8 @@ from skrnn.activations import (
     _split_exp,
     activate,
     derivative_times,
+    exp,
+    log,
 )
 from skrnn.simd import get, lane_count, put
 from tests.oracles import recurrent
@@ -214,3 +216,49 @@ def test_codes_are_distinct():
     assert len(set(ACTIVATIONS.values())) == len(ACTIVATIONS)
     assert ACTIVATIONS["tanh"] == TANH and ACTIVATIONS["logistic"] == LOGISTIC
     assert set(ACTIVATIONS) == set(recurrent.ACTIVATIONS)
+
+
+# --- exp and log of float64 -----------------------------------------------------------
+
+
+@compiled
+def _exp_and_log(x, of_exp, of_log):
+    for t in range(x.shape[0]):
+        put(of_exp, t, 0, exp(get(x, t, 0)))
+        put(of_log, t, 0, log(get(x, t, 0)))
+
+
+def exp_and_log(x):
+    z = in_lanes(x)
+    of_exp, of_log = np.empty_like(z), np.empty_like(z)
+    with np.errstate(all="ignore"):  # of numbers that one of the two does not take
+        _exp_and_log(z, of_exp, of_log)
+    return of_exp.ravel()[: len(x)], of_log.ravel()[: len(x)]
+
+
+def test_exp_is_right_to_a_few_units_in_the_last_place():
+    x = np.concatenate([np.linspace(-708, 709, 30_001), np.linspace(-1, 1, 3001)])
+    result, _ = exp_and_log(x)
+    exact = np.exp(x.astype(np.longdouble))
+    assert relative_error(result, exact).max() < 4 * np.finfo(np.float64).eps
+    result, _ = exp_and_log(np.array([-np.inf, -1e300, -1e4, 0.0, -0.0]))
+    assert (result[:3] >= 0).all() and result[:3].max() < 1e-307
+    assert_array_equal(result[3:], 1.0)
+
+
+def test_log_is_right_to_a_few_units_in_the_last_place():
+    info = np.finfo(np.float64)
+    near_one = 1.0 + np.linspace(-0.5, 2.0, 20_001)
+    magnitudes = np.logspace(-307, 307, 5000)
+    neighbours = np.array([1 - info.epsneg, 1.0, 1 + info.eps])
+    x = np.concatenate([near_one, magnitudes, neighbours])
+    _, result = exp_and_log(x)
+    exact = np.log(x.astype(np.longdouble))
+    assert relative_error(result, exact).max() < 4 * info.eps
+
+
+def test_nan_goes_through_exp_and_log():
+    x = np.full(lane_count(np.float64), 0.5)
+    x[1] = np.nan
+    for result in exp_and_log(x):
+        assert_array_equal(np.isnan(result), np.isnan(x))

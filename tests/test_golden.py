@@ -15,6 +15,7 @@ from skrnn.schedules import Schedule
 from skrnn.training import Trainer
 from tests.golden import make_golden
 from tests.golden.make_golden import (
+    CTC,
     FOLDER,
     KINDS,
     LABEL_SMOOTHING,
@@ -177,7 +178,7 @@ def test_prediction_loss_and_gradients_of_options(name, dtype, n_registers):
 @pytest.mark.filterwarnings("default")  # PyTorch's own
 def test_the_script_gives_the_files(tmp_path):
     make_golden.main(tmp_path)
-    for name in [*NAMES, *OPTIONS]:
+    for name in [*NAMES, *OPTIONS, CTC]:
         with (
             np.load(tmp_path / f"{name}.npz") as new,
             np.load(FOLDER / f"{name}.npz") as stored,
@@ -189,5 +190,5 @@ def test_the_script_gives_the_files(tmp_path):
 
 def test_the_files_are_small():
     sizes = [path.stat().st_size for path in FOLDER.glob("*.npz")]
-    assert len(sizes) == len(NAMES) + len(OPTIONS)
+    assert len(sizes) == len(NAMES) + len(OPTIONS) + 1
     assert max(sizes) < 100_000 and sum(sizes) < 500_000
