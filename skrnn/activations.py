@@ -36,6 +36,24 @@ LN2_HIGH = 6.93147180369123816490e-01  # 32 trailing zero bits: k LN2_HIGH is ex
 LN2_LOW = 1.90821492927058770002e-10
 TAYLOR = tuple(1.0 / math.factorial(n) for n in range(14))
 
+# float32: exp(r) = 1 + r + r^2 E(r), with the coefficients of Cephes (Moshier 1992).
+# The error stays below 2e-7, relative.
+E0, E1, E2, E3, E4, E5 = (
+    5.0000001201e-01,
+    1.6666665459e-01,
+    4.1665795894e-02,
+    8.3334519073e-03,
+    1.3981999507e-03,
+    1.9875691500e-04,
+)
+LN2_HIGH_SINGLE = 355 / 512  # k LN2_HIGH_SINGLE is exact
+LN2_LOW_SINGLE = -2.12194440e-4
+# Below the first a power is 0, and above the second it stays as it is: its own
+# logarithm and that of the smallest are those of normal numbers.
+EXP_RANGE = {"float32": (-87.3, 88.0), "float64": (-708.0, 708.0)}
+SINGLE_LOWEST, SINGLE_HIGHEST = EXP_RANGE["float32"]
+LOWEST, HIGHEST = EXP_RANGE["float64"]
+
 # float64: log(m) = 2 s + s R(s^2), s = (m - 1) / (m + 1), 1 / sqrt(2) <= m <= sqrt(2).
 # The coefficients of R are those of fdlibm's log, whose error is below 2^-58.
 LOG_SERIES = (
@@ -60,8 +78,10 @@ def sigmoid(x):
 
 
 def exp(x):
-    """Exponential function of float64, at least 3e-308; x must be below 709."""
-    return np.exp(np.maximum(x, -708.0))
+    """Exponential function: 0 where it is near underflow, and never infinite."""
+    lowest, highest = EXP_RANGE[str(x.dtype)]
+    value = np.exp(np.minimum(x, highest))
+    return np.where(x < lowest, 0.0, value).astype(x.dtype)
 
 
 def log(x):
@@ -126,12 +146,20 @@ def _overload_sigmoid(x):
 
 @overload(exp, jit_options={"fastmath": FASTMATH, "error_model": "numpy"})
 def _overload_exp(x):
-    if x.dtype != types.float64:
-        return None
+    if x.dtype == types.float32:
+
+        def exp32(x):
+            z = minimum(maximum(x, SINGLE_LOWEST), SINGLE_HIGHEST)
+            k = round_to_integer(z * LOG2_E)
+            r = (z - k * LN2_HIGH_SINGLE) - k * LN2_LOW_SINGLE
+            q = (((((E5 * r + E4) * r + E3) * r + E2) * r + E1) * r + E0) * r * r + r
+            return where_positive(SINGLE_LOWEST - x, 0.0, (q + 1.0) * power_of_two(k))
+
+        return exp32
 
     def exp64(x):
-        scale, q = _split_exp(maximum(x, -708.0))
-        return scale * q + scale
+        scale, q = _split_exp(minimum(maximum(x, LOWEST), HIGHEST))
+        return where_positive(LOWEST - x, 0.0, scale * q + scale)
 
     return exp64
 

@@ -298,7 +298,6 @@ def _give_gradient(d_raw, weight, first, n_steps, scratch):
         for k in range(d_raw.shape[1]):
             for i in range(min(sizes.shape[1], d_raw.shape[2] - first)):
                 d = 0.0
-                # a buffer may have rows that are no classes
-                if t < sizes[0, i] and k < scores.shape[1]:
+                if t < sizes[0, i]:
                     d = weight[0, 0, first + i] * scores[t, k, i]
                 d_raw[t, k, first + i] = d

@@ -8,7 +8,8 @@ import numpy as np
 from skrnn._jit import kernel
 from skrnn.architecture import NO_NOISE
 from skrnn.lanes import by_lane
-from skrnn.layers import Buffers, Layer, Shard
+from skrnn.layers import Buffers, Labels, Layer, Shard
+from skrnn.losses import Objective
 from skrnn.parameters import ParameterLayout, aligned_zeros
 from skrnn.recording import Recording, run
 from skrnn.simd import by_row
@@ -31,6 +32,8 @@ class Network:
         On which the noise has no influence.
     per_step : bool
         Whether there is a raw prediction for each step.
+    turns : bool
+        Whether these steps are those of the targets, not of the inputs.
     may_overflow : bool
         Whether the states of a layer may be infinite.
     takes_pairs : bool
@@ -48,6 +51,7 @@ class Network:
         *_, top = layers
         self.n_outputs = top.n_outputs
         self.per_step = architecture.pooling is None
+        self.turns = any(layer.turns for layer in layers)
         self.may_overflow = any(layer.may_overflow for layer in layers)
         self.is_causal = all(layer.is_causal for layer in layers)
         self.takes_pairs = all(layer.takes_pairs for layer in layers)
@@ -162,6 +166,9 @@ class Samples:
         return cls(*inputs, targets.take(rows), weights.take(rows), n.cumsum() - n, n)
 
 
+_NOTHING = Recording()
+
+
 class Workspace:
     """The buffers of one thread: those of every layer, for one shard at a time.
 
@@ -175,6 +182,8 @@ class Workspace:
         Whether there is to be a backward pass.
     input_gradient : bool
         Whether that is to reach the inputs.
+    labels : Labels, default=None
+        What the network reads beside the inputs, or the loss compares with.
 
     Attributes
     ----------
@@ -183,27 +192,35 @@ class Workspace:
     raw : ndarray of shape (1 or n_steps, rows, lanes)
         The raw predictions, which running `program` fills.
     predicted : Shard
-        That of the raw predictions: `shard`, or one of single steps.
+        That of the raw predictions: `shard`, its labels, or one of single steps.
     """
 
-    def __init__(self, network, packed, n_steps, training, input_gradient=False):
+    def __init__(
+        self, network, packed, n_steps, training, input_gradient=False, labels=None
+    ):
         lanes = packed.lanes
         n_samples = lanes.n_samples
-        noise = np.zeros(2, np.int64)
-        self.shard = Shard(np.zeros(n_samples, np.int64), np.zeros(3, np.int64), noise)
+        noise = labels.noise if labels else np.zeros(2, np.int64)
+        sizes = np.zeros(n_samples, np.int64), np.zeros(3, np.int64)
+        self.shard = Shard(*sizes, noise, labels)
         single = Shard(np.ones(n_samples, np.int64), np.array([1, 0, n_samples]), noise)
         x = lanes.for_sequences.rows(n_steps, network.n_inputs)
         self.d_x = np.zeros_like(x) if input_gradient else None
         self.stack = []
-        shard, below, d_below = self.shard, x, self.d_x
+        shard, steps, below, d_below = self.shard, n_steps, x, self.d_x
         for layer, weights in zip(
             network.layers.values(), packed.of_layers, strict=True
         ):
-            steps = n_steps if shard is self.shard else 1
-            buffers = layer.allocate(steps, lanes, training)
+            if layer.turns:
+                buffers = layer.allocate_both(steps, labels.room, lanes, training)
+            else:
+                buffers = layer.allocate(steps, lanes, training)
             self.stack.append(Place(layer, weights, below, d_below, buffers, shard))
             below, d_below = buffers.output, buffers.d_output
-            shard = single if layer.pools else shard
+            if layer.pools:
+                shard, steps = single, 1
+            elif layer.turns:
+                shard, steps = labels, labels.room
         self.predicted = shard
         self.x, self.raw = by_row(x), by_lane(below)
 
@@ -266,8 +283,8 @@ class TrainingWorkspace(Workspace):
     packed : PackedParameters
     n_steps, n_targets : int
         The steps that the buffers take, and the targets of a sample.
-    loss : callable
-        A function of `skrnn.losses`.
+    loss : callable or Objective
+        Of `skrnn.losses`.
     levels : ndarray
         Parameters of the loss.
     input_gradient : bool
@@ -277,12 +294,19 @@ class TrainingWorkspace(Workspace):
         that for inputs moved so far, channel by channel, in the direction that raises
         it: the fast gradient sign method (Goodfellow, Shlens and Szegedy 2015).
 
+    n_label_steps : int, default=0
+        If positive, the targets have steps of their own, and buffers take so many.
+
     Attributes
     ----------
     target, weight : ndarray of shape (1 or n_steps, rows, lanes)
         What `load_targets` fills.
+    targets : Shard
+        That of the targets: `predicted`, or labels with lengths of their own.
     gradient : ndarray of shape (n_parameters,)
         To which running `program` adds; it returns the loss.
+    reset, carry : ndarray
+        Programs that do nothing, but for `record_pieces`.
     """
 
     def __init__(
@@ -295,13 +319,22 @@ class TrainingWorkspace(Workspace):
         levels,
         input_gradient=False,
         adversarial_eps=0.0,
+        n_label_steps=0,
     ):
         input_gradient = input_gradient or adversarial_eps > 0.0
-        super().__init__(network, packed, n_steps, True, input_gradient)
-        lanes, steps = packed.lanes, len(self.raw)
-        self.target = aligned_zeros((steps, n_targets, lanes.n_samples), lanes.dtype)
+        lanes = packed.lanes
+        labels = None
+        if n_label_steps:
+            labels = _labels(lanes, n_label_steps, n_targets)
+        super().__init__(network, packed, n_steps, True, input_gradient, labels)
+        self.targets = labels or self.predicted
+        if labels:
+            self.target = labels.target
+        else:
+            shape = len(self.raw), n_targets, lanes.n_samples
+            self.target = aligned_zeros(shape, lanes.dtype)
         # float64: tiny and huge weights are fine, only their ratios matter
-        self.weight = np.zeros((steps, 1, lanes.n_samples))
+        self.weight = np.zeros((len(self.target), 1, lanes.n_samples))
         self.gradient = aligned_zeros((network.layout.size,), lanes.dtype)
         self._calls = calls = Recording()
         for place in self.stack:  # parameters that may have changed
@@ -317,6 +350,7 @@ class TrainingWorkspace(Workspace):
             self._record_forward(calls)
             self._record_backward(calls, network, loss, levels)
         self.program = calls.program()
+        self.reset = self.carry = _NOTHING.program()
 
     def record_pieces(self):
         """Make `reset` and `carry`, programs as in `PredictionWorkspace`."""
@@ -327,16 +361,19 @@ class TrainingWorkspace(Workspace):
         self.carry = self._carry_calls.program()
 
     def _record_backward(self, calls, network, loss, levels):
-        d_raw = by_lane(self.stack[-1].buffers.d_output)
-        calls.add(
-            loss,
-            self.raw,
-            d_raw,
-            self.target,
-            self.weight,
-            levels,
-            self.predicted.n_steps,
-        )
+        self.d_raw = by_lane(self.stack[-1].buffers.d_output)
+        if isinstance(loss, Objective):
+            loss.record(calls, self, levels)
+        else:
+            calls.add(
+                loss,
+                self.raw,
+                self.d_raw,
+                self.target,
+                self.weight,
+                levels,
+                self.predicted.n_steps,
+            )
         gradients = network.parameters_of_layers(self.gradient)
         for place, gradient in zip(
             reversed(self.stack), reversed(gradients), strict=True
@@ -350,6 +387,18 @@ class TrainingWorkspace(Workspace):
                 place.d_x,
                 place.shard,
             )
+
+
+def _labels(lanes, n_steps, n_targets):
+    """Return labels of at most so many steps."""
+    n_samples = lanes.n_samples
+    return Labels(
+        np.zeros(n_samples, np.int64),
+        np.zeros(3, np.int64),
+        np.zeros(2, np.int64),
+        target=aligned_zeros((n_steps, n_targets, n_samples), lanes.dtype),
+        room=n_steps,
+    )
 
 
 @kernel
@@ -411,6 +460,16 @@ def load_targets(
                 weight[t, 0, lane] = 0.0
                 for k in range(target.shape[1]):
                     target[t, k, lane] = 0.0
+
+
+@kernel
+def measure_labels(lengths, first, last, held, n_steps):
+    """Say how many targets the samples from `first` to `last` have, lane by lane."""
+    longest = 0
+    for lane in range(len(held)):
+        held[lane] = lengths[first + lane] if first + lane < last else 0
+        longest = max(longest, held[lane])
+    n_steps[0], n_steps[1], n_steps[2] = longest, 0, last - first
 
 
 @kernel

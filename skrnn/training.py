@@ -22,6 +22,7 @@ from skrnn.network import (
     TrainingWorkspace,
     load,
     load_targets,
+    measure_labels,
 )
 from skrnn.optimizers import combine, leave_out
 from skrnn.parameters import aligned_zeros
@@ -29,6 +30,7 @@ from skrnn.recording import Recording, replay, run
 from skrnn.threads import Threads
 
 MAX_SLOTS = 16
+_NO_LABELS = np.zeros(0, np.int64)
 
 # Of minibatches that are gathered at a time: what they hold, and how many multiply-adds
 # they take, so that Ctrl-C is heard.
@@ -75,8 +77,8 @@ class Trainer:
     parameters : ndarray of shape (n_parameters,)
         Flat vector, updated in place.
     training_set : TrainingSet
-    loss : callable
-        A function of `skrnn.losses`.
+    loss : callable or Objective
+        Of `skrnn.losses`.
     levels : ndarray
         Parameters of the loss.
     optimizer : Optimizer
@@ -92,6 +94,8 @@ class Trainer:
     adversarial_eps : float, default=0.0
         How far inputs are moved to raise the loss, see `TrainingWorkspace`.
     """
+
+    _max_slots = MAX_SLOTS
 
     def __init__(
         self,
@@ -123,13 +127,13 @@ class Trainer:
         self._adversarial_eps = adversarial_eps
         dtype = parameters.dtype
         lengths = training_set.data.lengths[training_set.rows]
-        self._longest = int(lengths.max())
+        self._n_steps = int(lengths.max())  # of the buffers
         self._lanes = self._choose_lanes(lengths)
         self._n_batches_seen = 0
         schedule.begin(-(-len(training_set.rows) // self.batch_size))
         self._packed = PackedParameters(network, parameters, self._lanes, training=True)
         n_shards = -(-self.batch_size // self._lanes.n_samples)
-        n_slots = min(n_shards, MAX_SLOTS)
+        n_slots = min(n_shards, self._max_slots)
         self._slots = aligned_zeros((n_slots, parameters.size), dtype)
         # what the recorded update reads and writes beside the slots
         self._n_slots = np.array([n_slots], dtype=np.int64)
@@ -169,20 +173,26 @@ class Trainer:
 
     def threads(self):
         """Return the `Threads` for epochs."""
-        n_targets = self.training_set.targets.n_channels
+        return Threads(self.n_threads, self._make_workspace)
 
-        def make_workspace():
-            return TrainingWorkspace(
-                self.network,
-                self._packed,
-                self._longest,
-                n_targets,
-                self.loss,
-                self.levels,
-                adversarial_eps=self._adversarial_eps,
-            )
+    def _make_workspace(self):
+        targets, n_label_steps = self.training_set.targets, 0
+        if self.network.turns or getattr(self.loss, "labels_apart", False):
+            n_label_steps = int(targets.lengths[self.training_set.rows].max())
+        return TrainingWorkspace(
+            self.network,
+            self._packed,
+            self._n_steps,
+            targets.n_channels,
+            self.loss,
+            self.levels,
+            adversarial_eps=self._adversarial_eps,
+            n_label_steps=n_label_steps,
+        )
 
-        return Threads(self.n_threads, make_workspace)
+    def _workspace(self, own, slot):
+        """Return the workspace in which a slot is filled: the thread's own."""
+        return own
 
     def epoch(self, threads, random_state, shuffle, n_samples_seen):
         """Pass once over the rows, with `shuffle` in a new order; return the mean loss.
@@ -244,7 +254,7 @@ class Trainer:
     def _on_one_thread(self, threads, samples, batches, rates, weight_sums, losses):
         """Do it all in one call."""
         _train_on_batches(
-            *self._arguments(threads.workspace, samples),
+            *self._arguments(self._workspace(threads.workspace, 0), samples),
             batches.shards,
             batches.batches,
             self._slots,
@@ -272,7 +282,7 @@ class Trainer:
 
             def train(workspace, s, bounds=bounds, weight_sum=weight_sum):
                 return _train_on_shards(
-                    *self._arguments(workspace, samples),
+                    *self._arguments(self._workspace(workspace, s), samples),
                     batches.shards,
                     bounds[s],
                     bounds[s + 1],
@@ -291,8 +301,10 @@ class Trainer:
 
     def _arguments(self, workspace, samples):
         """Return what `_train_on_shards` needs of a workspace and of samples."""
+        labels = workspace.shard.labels
         return (
             workspace.program,
+            workspace.carry,
             samples.values,
             samples.starts,
             samples.lengths,
@@ -305,7 +317,8 @@ class Trainer:
             workspace.x,
             workspace.shard.lengths,
             workspace.shard.n_steps,
-            workspace.predicted.n_steps,
+            labels.lengths if labels else _NO_LABELS,
+            workspace.targets.n_steps,
             workspace.shard.noise,
             self._noise_key,
             workspace.target,
@@ -317,6 +330,7 @@ class Trainer:
 @kernel
 def _train_on_shards(
     program,
+    carry,
     values,
     starts,
     lengths,
@@ -329,6 +343,7 @@ def _train_on_shards(
     x,
     held,
     n_steps,
+    n_labels,
     n_target_steps,
     noise,
     noise_key,
@@ -348,6 +363,8 @@ def _train_on_shards(
     for s in range(first, last):
         begin, end = shards[s], shards[s + 1]
         load(values, starts, lengths, mean, inverse_scale, begin, end, x, held, n_steps)
+        if len(n_labels):
+            measure_labels(target_lengths, begin, end, n_labels, n_target_steps)
         load_targets(
             targets,
             weights,
@@ -362,6 +379,7 @@ def _train_on_shards(
         )
         noise[0], noise[1] = noise_key[0], noise_key[1] + s
         loss += replay(program)
+        replay(carry)
     for i in range(len(gradient)):
         slot[i] = gradient[i]
     return loss
@@ -370,6 +388,7 @@ def _train_on_shards(
 @kernel
 def _train_on_batches(
     program,
+    carry,
     values,
     starts,
     lengths,
@@ -382,6 +401,7 @@ def _train_on_batches(
     x,
     held,
     n_steps,
+    n_labels,
     n_target_steps,
     noise,
     noise_key,
@@ -409,6 +429,7 @@ def _train_on_batches(
         for s in range(n_slots[0]):
             loss += _train_on_shards(
                 program,
+                carry,
                 values,
                 starts,
                 lengths,
@@ -421,6 +442,7 @@ def _train_on_batches(
                 x,
                 held,
                 n_steps,
+                n_labels,
                 n_target_steps,
                 noise,
                 noise_key,

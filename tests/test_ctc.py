@@ -223,19 +223,6 @@ def test_not_a_number_shows_in_the_value(place):
     assert_array_equal(d_raw, 0.0)
 
 
-def test_rows_that_are_no_classes():
-    """Buffers may have some more rows than there are classes."""
-    raw, labels = np.random.default_rng(10).normal(size=(6, 4)), [1, 3]
-    expected, (d_expected,) = evaluate([raw], [labels])
-    wider = np.hstack([raw, np.full((6, 1), np.nan)])
-    rows, target, *rest = shard_of([wider], [labels])
-    d_rows = np.full_like(rows, 9.0)
-    value = ctc(rows, d_rows, target, *rest, allocate(6, 4, 2))
-    assert value == expected
-    assert_array_equal(d_rows[:, :4, 0], d_expected)
-    assert_array_equal(d_rows[:, 4], 0.0)
-
-
 def test_recorded():
     """As layers and losses are run: with what changes in the arrays."""
     rng = np.random.default_rng(11)

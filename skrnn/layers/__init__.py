@@ -1,6 +1,6 @@
 """The layers of the network, one kind in each file."""
 
-from skrnn.layers._base import ONE_STEP, Buffers, Layer, Shard
+from skrnn.layers._base import ONE_STEP, Buffers, Labels, Layer, Shard
 from skrnn.layers.bidirectional import Bidirectional
 from skrnn.layers.dense import Dense
 from skrnn.layers.embedding import Embedding
@@ -19,6 +19,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "GaussianNoise",
+    "Labels",
     "LastStep",
     "Layer",
     "Max",

@@ -19,12 +19,27 @@ class Shard:
     buffers hold ``n_steps[0]`` steps: as many as the largest of the lengths, or fewer
     in a prediction that goes through the steps by pieces; ``n_steps[1]`` came before
     them. ``n_steps[2]`` is the number of sequences, which are in the first lanes.
-    `noise` is the key of the shard's random numbers: two integers.
+    `noise` is the key of the shard's random numbers: two integers. `labels` is None
+    where targets go with the predictions, step by step.
     """
 
     lengths: np.ndarray
     n_steps: np.ndarray
     noise: np.ndarray
+    labels: "Labels | None" = None
+
+
+@dataclass
+class Labels(Shard):
+    """Targets in the same lanes whose numbers of steps are their own.
+
+    `target` holds them, an array of shape (time, n_targets, lanes), where the network
+    is to learn from them, and is None where it predicts; `room` is the number of steps
+    that buffers take.
+    """
+
+    target: np.ndarray | None = None
+    room: int = 0
 
 
 class Buffers:
@@ -49,7 +64,8 @@ class Layer:
     returned. `may_overflow` says whether its states may be infinite, `takes_pairs`
     whether a row of its buffers may hold two units of a sequence, `is_causal` whether
     no output depends on later steps, `learn_initial_state` whether `reset` hangs on a
-    parameter, and `pools` whether there is a single step above.
+    parameter, `pools` whether there is a single step above, and `turns` whether the
+    steps above are those of the shard's labels.
     """
 
     may_overflow = False
@@ -57,6 +73,7 @@ class Layer:
     is_causal = True
     learn_initial_state = False
     pools = False
+    turns = False
 
     def parameter_shapes(self):
         """Return a dict of the names and shapes of the parameters."""
@@ -78,6 +95,10 @@ class Layer:
 
     def allocate(self, n_steps, lanes, training):
         """Return the `Buffers` of a shard of at most `n_steps` steps."""
+        raise NotImplementedError
+
+    def allocate_both(self, n_steps, n_label_steps, lanes, training):
+        """Do as `allocate` for a layer that turns: it reads inputs and labels."""
         raise NotImplementedError
 
     def forward(self, calls, packed, x, buffers, shard):
