@@ -17,12 +17,37 @@ import numpy as np
 
 from skrnn._jit import inner, kernel
 from skrnn.activations import exp, log
+from skrnn.losses import Objective
 from skrnn.parameters import aligned_zeros
 from skrnn.simd import get, lane_count, maximum, minimum, put
 
 BLANK = 0
 # The logarithm of the probability of what cannot be: finite, as differences are taken.
 NEVER = -1e300
+
+
+class CTC(Objective):
+    """The loss of a network that predicts at each step; class 0 is blank.
+
+    An empty transcript is learned as the target 0, which has a weight as others do.
+    """
+
+    labels_apart = True
+
+    def record(self, calls, workspace, levels):
+        """Record what fills ``workspace.d_raw``; `levels` are not read."""
+        n_frames, n_classes, _ = workspace.raw.shape
+        calls.add(
+            ctc,
+            workspace.raw,
+            workspace.d_raw,
+            workspace.target,
+            workspace.weight,
+            workspace.predicted.n_steps,
+            workspace.predicted.lengths,
+            workspace.targets.lengths,
+            allocate(n_frames, n_classes, len(workspace.target)),
+        )
 
 
 def frames_needed(labels, offsets):
@@ -106,7 +131,7 @@ def ctc(raw, d_raw, target, weight, n_steps, lengths, target_lengths, scratch):
         Its first number is that of the frames in the buffers.
     lengths, target_lengths : ndarray of int of shape (lanes,)
         How many frames a lane has, 0 if there is no sequence in it, and how many
-        labels, which may be 0.
+        labels, which may be 0. A target 0 is the end of the labels.
     scratch : tuple
         As of `allocate`.
 
@@ -119,7 +144,7 @@ def ctc(raw, d_raw, target, weight, n_steps, lengths, target_lengths, scratch):
     value = 0.0
     n_lanes = scratch[0].shape[2]
     for first in range(0, raw.shape[2], n_lanes):
-        _take_sizes(weight, lengths, target_lengths, first, scratch)
+        _take_sizes(target, weight, lengths, target_lengths, first, scratch)
         n_frames, n_labels = _largest_sizes(scratch)
         _take_labels(target, first, scratch)
         _take_scores(raw, first, n_frames, scratch)
@@ -131,14 +156,17 @@ def ctc(raw, d_raw, target, weight, n_steps, lengths, target_lengths, scratch):
 
 
 @inner
-def _take_sizes(weight, lengths, target_lengths, first, scratch):
+def _take_sizes(target, weight, lengths, target_lengths, first, scratch):
     """Note how many frames and labels some lanes have: none where none count."""
     sizes = scratch[6]
     for i in range(sizes.shape[1]):
         lane = first + i
         sizes[0, i], sizes[1, i] = 0, 0
         if lane < len(lengths) and lengths[lane] > 0 and weight[0, 0, lane] != 0.0:
-            sizes[0, i], sizes[1, i] = lengths[lane], target_lengths[lane]
+            n_labels = 0
+            while n_labels < target_lengths[lane] and target[n_labels, 0, lane] > 0.0:
+                n_labels += 1
+            sizes[0, i], sizes[1, i] = lengths[lane], n_labels
 
 
 @inner

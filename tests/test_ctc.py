@@ -6,12 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skrnn.ctc import allocate, ctc, frames_needed
+from skrnn.ctc import CTC, allocate, ctc, frames_needed
+from skrnn.lanes import SamplesInLanes
+from skrnn.optimizers import Optimizer
 from skrnn.recording import Recording, run
+from skrnn.schedules import Schedule
 from skrnn.simd import lane_count
+from skrnn.training import Trainer, TrainingSet
 from tests.golden.make_golden import FOLDER
 from tests.oracles import ctc as oracles
-from tests.oracles.derivatives import gradient
+from tests.oracles.derivatives import derivative, gradient
+from tests.oracles.harness import (
+    Ragged,
+    make_network,
+    make_parameters,
+    make_sequences,
+    predict_in,
+)
 
 DTYPES = [np.float32, np.float64]
 TOLERANCES = {np.float32: 2e-5, np.float64: 1e-11}
@@ -239,6 +250,70 @@ def test_recorded():
             assert_array_equal(d_raw[: len(d), :, lane], d)
         sequences = [scores + rng.normal(size=scores.shape) for scores in sequences]
         raw[:] = shard_of(sequences, transcripts)[0]
+
+
+def test_a_target_of_zero_ends_the_labels():
+    """So that an empty transcript may have a target, and with it a weight."""
+    raw = np.random.default_rng(10).normal(size=(6, 4))
+    for labels in ((), (2,), (1, 1, 3)):
+        value, (d_raw,) = evaluate([raw], [labels], [0.5])
+        for more in ([0], [0, 0], [0, 2]):
+            same, (d_same,) = evaluate([raw], [[*labels, *more]], [0.5])
+            assert same == value
+            assert_array_equal(d_same, d_raw)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 40])
+def test_in_training(batch_size):
+    """The loss of an epoch, and an update down the slope, of a network's parameters."""
+    rng = np.random.default_rng(12)
+    network = make_network("gru", "tanh", 2, (3,), 8, pooling=None)
+    lengths = [6, 3, 5, 7]
+    sequences = make_sequences(rng, lengths, 2)
+    _, transcripts = random_problem(rng, lengths, [3, 0, 2, 4], 8)
+    weights = np.array([1.0, 0.5, 2.0, 1.0])
+    targets = [np.array(t or [0.0])[:, None] for t in transcripts]
+    training_set = TrainingSet(
+        Ragged(sequences),
+        np.arange(4),
+        Ragged(targets),
+        Ragged([np.full(t.shape, w) for t, w in zip(targets, weights, strict=True)]),
+        weights,
+        np.zeros(2),
+        np.ones(2),
+    )
+    parameters = make_parameters(network, rng)
+    before, rate = parameters.copy(), 1e-3
+    plain = {"momentum": 0.0, "nesterovs_momentum": 0.0}
+    trainer = Trainer(
+        network,
+        parameters,
+        training_set,
+        CTC(),
+        np.zeros(0),
+        Optimizer.create("sgd", plain, network.layout.penalized(np.float64)),
+        Schedule("constant", rate, 0.5, 10, 0.0),
+        alpha=0.0,
+        max_grad_norm=0.0,
+        batch_size=batch_size,
+        n_threads=1,
+    )
+
+    def loss_at(p):
+        raw = predict_in(SamplesInLanes(p.dtype, 1), network, p, sequences)
+        parts = np.split(raw, np.cumsum(lengths)[:-1])
+        losses = map(oracles.loss, parts, transcripts)
+        return np.average(list(losses), weights=weights)
+
+    with trainer.threads() as threads:
+        loss = trainer.epoch(threads, None, False, 0)
+    if batch_size == 1:  # the parameters change meanwhile
+        assert loss_at(parameters) < loss_at(before)
+        return
+    assert_allclose(loss, loss_at(before))
+    step = parameters - before
+    slope = derivative(loss_at, before, step / rate, step=1e-4)
+    assert_allclose(slope, -(step @ step) / rate**2, rtol=1e-7)
 
 
 # --- what must hold for all -----------------------------------------------------------
