@@ -9,6 +9,7 @@ from skrnn.layers.pooling import Attention, LastStep, Max, Mean
 from skrnn.layers.recurrent import RecurrentLayer
 from skrnn.layers.residual import Residual
 from skrnn.layers.several import SeveralPoolings
+from skrnn.layers.tokens import TokenLayer
 
 __all__ = [
     "ONE_STEP",
@@ -28,4 +29,5 @@ __all__ = [
     "Residual",
     "SeveralPoolings",
     "Shard",
+    "TokenLayer",
 ]
