@@ -16,6 +16,7 @@ from skrnn.training import Trainer
 from tests.golden import make_golden
 from tests.golden.make_golden import (
     ADAPTIVE,
+    CTC,
     FOLDER,
     KINDS,
     LABEL_SMOOTHING,
@@ -210,7 +211,7 @@ def test_adaptive_softmax(dtype):
 @pytest.mark.filterwarnings("default")  # PyTorch's own
 def test_the_script_gives_the_files(tmp_path):
     make_golden.main(tmp_path)
-    for name in [*NAMES, *OPTIONS, "adaptive"]:
+    for name in [*NAMES, *OPTIONS, "adaptive", CTC]:
         with (
             np.load(tmp_path / f"{name}.npz") as new,
             np.load(FOLDER / f"{name}.npz") as stored,

@@ -2,7 +2,8 @@
 
 Run by hand, where PyTorch is installed: ``python tests/golden/make_golden.py``. A
 file holds one network, its parameters and their gradients under skrnn's names and in
-skrnn's columns, so that tests/test_golden.py needs no PyTorch to compare.
+skrnn's columns, so that tests/test_golden.py needs no PyTorch to compare. One
+file holds CTC losses alone, for tests/test_ctc.py.
 """
 
 import sys
@@ -64,6 +65,8 @@ OPTIONS = {
     "smoothed_lstm": {"cell": "lstm", "sizes": (N_UNITS,)},
 }
 LABEL_SMOOTHING = {"steps_gru": 0.0, "smoothed_lstm": 0.15}
+# a file of a loss alone
+CTC, N_CTC_CLASSES = "ctc", 4
 
 # a network of its own: an adaptive softmax over the states of each step
 ADAPTIVE = {"sizes": (16,), "n_classes": 10, "cutoffs": (3, 6)}
@@ -412,6 +415,36 @@ def golden_adaptive():
     return arrays
 
 
+def golden_ctc():
+    """Return scores and labels, the losses and the gradient of their weighted sum."""
+    import torch
+
+    rng = np.random.RandomState(3)
+    lengths, target_lengths = np.array([9, 12, 5, 1, 7]), np.array([4, 6, 0, 1, 3])
+    labels = rng.randint(1, N_CTC_CLASSES, size=target_lengths.sum())
+    labels[1] = labels[0]  # neighbours that are alike
+    weights = np.array([1.0, 0.5, 2.0, 1.5, 1.0])
+    scores = rng.normal(size=(lengths.max(), len(lengths), N_CTC_CLASSES))
+    raw = torch.from_numpy(scores).requires_grad_()
+    losses = torch.nn.functional.ctc_loss(
+        raw.log_softmax(dim=2),
+        torch.from_numpy(labels),
+        torch.from_numpy(lengths),
+        torch.from_numpy(target_lengths),
+        reduction="none",
+    )
+    (torch.from_numpy(weights) @ losses).backward()
+    return {
+        "raw": scores,
+        "lengths": lengths,
+        "labels": labels,
+        "target_lengths": target_lengths,
+        "weights": weights,
+        "losses": losses.detach().numpy(),
+        "gradient": raw.grad.numpy(),
+    }
+
+
 def golden(name):
     """Return the arrays of a file."""
     kind, depth = name.rsplit("_", 1)
@@ -452,6 +485,7 @@ def main(folder=FOLDER):
     for name in OPTIONS:
         np.savez_compressed(Path(folder) / f"{name}.npz", **golden_option(name))
     np.savez_compressed(Path(folder) / "adaptive.npz", **golden_adaptive())
+    np.savez_compressed(Path(folder) / f"{CTC}.npz", **golden_ctc())
 
 
 if __name__ == "__main__":
