@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from skrnn.scaling import SequenceScaler
     from skrnn.sequences import Sequences
     from skrnn.text import RNNLanguageModel, SequenceTokenizer
+    from skrnn.transcriber import RNNTranscriber
     from skrnn.transformer import RNNTransformer
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RNNForecaster",
     "RNNLanguageModel",
     "RNNRegressor",
+    "RNNTranscriber",
     "RNNTransformer",
     "SequenceScaler",
     "SequenceTokenizer",
@@ -37,6 +39,7 @@ _HOMES = {
     "RNNForecaster": "skrnn.forecasting",
     "RNNLanguageModel": "skrnn.text",
     "RNNRegressor": "skrnn.regressor",
+    "RNNTranscriber": "skrnn.transcriber",
     "RNNTransformer": "skrnn.transformer",
     "SequenceScaler": "skrnn.scaling",
     "SequenceTokenizer": "skrnn.text",

@@ -1,4 +1,4 @@
-"""What both estimators share: from hyperparameters to a trained network."""
+"""What estimators with X and y share: from hyperparameters to a trained network."""
 
 import warnings
 from abc import abstractmethod
@@ -27,7 +27,7 @@ from skrnn._deferred import (
 from skrnn._inputs import given_embeddings
 from skrnn._learning import LearningEstimator, unchanged_if_refused
 from skrnn._reading import ReadingMixin
-from skrnn._samples import StepWeights, Validation, rows_of
+from skrnn._samples import Validation, rows_of
 from skrnn._streams import StreamingMixin
 from skrnn.sequences import PaddedData, like_steps, of_steps, spread_steps
 
@@ -51,7 +51,7 @@ def _in_shape(X, data, predicted, pooling):
 
 
 class BaseRNN(ReadingMixin, StreamingMixin, LearningEstimator):
-    """Fit, partial_fit and prediction of both estimators.
+    """Fit, partial_fit and prediction of all of these.
 
     A subclass encodes the targets (`_encode`), names the loss (`_loss`) and turns raw
     predictions into its own (`predict`).
@@ -216,7 +216,7 @@ class BaseRNN(ReadingMixin, StreamingMixin, LearningEstimator):
     def _train(self, X, y, samples, frozen, score, seed, early_stopping, incremental):
         dtype = self._parameters.dtype
         mean, inverse_scale = self._standardization()
-        weights = StepWeights(samples.weights, samples.factors, samples.targets.lengths)
+        weights = samples.weights_of_targets()
         training_set = training.TrainingSet(
             self._inputs.prepare(samples.data),
             samples.rows,
@@ -257,9 +257,9 @@ class BaseRNN(ReadingMixin, StreamingMixin, LearningEstimator):
         """Return targets as the network sees them, as a data set."""
         values = self._standardized(targets.take(slice(None)))
         values = np.ascontiguousarray(values, dtype)
-        if self._inputs.per_step:
-            return of_steps(values, targets.lengths)
-        return PaddedData(values[:, np.newaxis])
+        if (targets.lengths == 1).all():
+            return PaddedData(values[:, np.newaxis])
+        return of_steps(values, targets.lengths)
 
     def _validation_score(self, validation, held_out):
         """Return a function that scores the parameters as they are, or None.

@@ -22,8 +22,8 @@ def check_sizes(name, sizes, *, may_be_empty=False):
 
 
 def check_pooling(estimator):
-    """Return the pooling as a name, or a tuple of several different ones, or raise."""
-    if isinstance(estimator.pooling, str):
+    """Return the pooling as a name, a tuple of several, or None, or raise."""
+    if estimator.pooling is None or isinstance(estimator.pooling, str):
         return estimator.pooling
     names = tuple(str(name) for name in estimator.pooling)
     if not names or len(set(names)) < len(names) or not POOLINGS.issuperset(names):

@@ -30,7 +30,7 @@ class _Deferred:
 
 
 if TYPE_CHECKING:
-    from skrnn import epochs, losses, softmax, stateful, training
+    from skrnn import ctc, decoding, epochs, losses, softmax, stateful, training
     from skrnn.canonical import canonical_rows
     from skrnn.network import network_of
     from skrnn.optimizers import Optimizer
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from skrnn.streaming import Stream, keep_stream, take_stream
     from skrnn.truncated import TruncatedTrainer
 else:
+    ctc = _Deferred("skrnn.ctc")
+    decoding = _Deferred("skrnn.decoding")
     epochs = _Deferred("skrnn.epochs")
     losses = _Deferred("skrnn.losses")
     training = _Deferred("skrnn.training")

@@ -4,7 +4,7 @@ import numpy as np
 
 from skrnn._deferred import canonical_rows
 from skrnn._inputs import InputForm, check_tokens
-from skrnn._samples import Samples, StepWeights, check_step_weights
+from skrnn._samples import Samples, check_step_weights
 from skrnn.sequences import (
     Beside,
     PaddedData,
@@ -30,11 +30,38 @@ def refuse_steps(y):
         )
 
 
+def in_rows(targets, is_used):
+    """Return targets as an array that differs where they do, a row for each sample.
+
+    What is not used has zeros, and no influence on the others.
+
+    Parameters
+    ----------
+    targets : PaddedData or Sequences
+    is_used : ndarray of bool of shape (n_samples,)
+    """
+    lengths = targets.lengths
+    if (lengths == 1).all():
+        return targets.take(slice(None))
+    used, n_channels = np.flatnonzero(is_used), targets.n_channels
+    sizes = lengths[used] * n_channels
+    rows = np.zeros((len(lengths), 1 + sizes.max(initial=0)))
+    rows[used, 0] = sizes  # which tells the zeros after the end from targets
+    filled = rows[used, 1:]
+    filled[np.arange(filled.shape[1]) < sizes[:, np.newaxis]] = targets.take(
+        used
+    ).ravel()
+    rows[used, 1:] = filled
+    return rows
+
+
 class ReadingMixin:
     """Checks X, y and weights by the hyperparameters of the estimator it is mixed into.
 
     That has `_encode`, `_weighs_classes` and `_class_weights`, see `BaseRNN`.
     """
+
+    _targets_count_together = False
 
     def _checked_data(self, X, *, reset):
         """Return X as a data set."""
@@ -68,7 +95,16 @@ class ReadingMixin:
         weighted = present if self._inputs.per_step else None
         sample_weight, factors = check_step_weights(sample_weight, data, weighted)
         rows, weights = self._training_rows(present, targets, sample_weight, factors)
-        samples = Samples(present, targets, weights, weights, rows, factors, factors)
+        samples = Samples(
+            present,
+            targets,
+            weights,
+            weights,
+            rows,
+            factors,
+            factors,
+            self._targets_count_together,
+        )
         return self._weighted_by_class(samples)
 
     def _present(self, data):
@@ -86,10 +122,10 @@ class ReadingMixin:
         if not self._weighs_classes:
             return samples.without_weightless()
         targets, weights = samples.targets, samples.weights
-        all_weights = StepWeights(weights, samples.factors, targets.lengths)
         everything = slice(None)
         of_classes = self._class_weights(
-            targets.take(everything), all_weights.take(everything)[:, 0]
+            targets.take(everything),
+            samples.weights_of_targets().take(everything)[:, 0],
         )
         if self._inputs.per_step:
             factors = of_classes[:, np.newaxis]
@@ -116,7 +152,7 @@ class ReadingMixin:
             if factors is not None:
                 content = Beside(content, factors)
         else:
-            encoded = targets.take(slice(None))
+            encoded = in_rows(targets, sample_weight > 0)
         rows, merged = canonical_rows(content, encoded, sample_weight)
         if len(rows) == n_samples:  # none is merged
             return rows, sample_weight
@@ -152,15 +188,19 @@ class ReadingMixin:
         if self._inputs.per_step:
             targets = self._encode(read_steps(y, data, present), reset)
             return of_steps(targets, present.lengths)
-        refuse_steps(y)
         check_target_index(data, y)
-        targets = self._encode(y, reset)
+        targets = self._targets_of_samples(y, reset)
         if len(targets) != len(data):
             raise ValueError(
                 "Found input variables with inconsistent numbers of samples: "
                 f"X has {len(data)}, y has {len(targets)}."
             )
-        return PaddedData(targets[:, np.newaxis])
+        return targets
+
+    def _targets_of_samples(self, y, reset):
+        """Return the encoded targets as a data set, where not each step has one."""
+        refuse_steps(y)
+        return PaddedData(self._encode(y, reset)[:, np.newaxis])
 
     def _truth(self, data, present, y, sample_weight):
         """Return what raw predictions are compared with, and its weights or None.

@@ -129,10 +129,11 @@ class Samples(NamedTuple):
     """A data set with its encoded targets and weights, and the rows to use of it.
 
     `data` has the steps that the network sees. Targets are a data set too: a single
-    step for each sample, or all of its steps. `weights` and `score_weights` have a
-    number for each sample; `factors`, where there are any, are a data set with one for
-    each step, that the sample's weight multiplies. `weights` and `factors` include
-    those of the classes, the others do not.
+    step for each sample, all of its steps, or a sequence with a length of its own.
+    `weights` and `score_weights` have a number for each sample; `factors`, where there
+    are any, are a data set with one for each step, that the sample's weight multiplies.
+    `weights` and `factors` include those of the classes, the others do not. If
+    `together`, the targets of a sample have one weight, whatever their number.
     """
 
     data: Any
@@ -142,6 +143,7 @@ class Samples(NamedTuple):
     rows: np.ndarray
     factors: Any = None
     score_factors: Any = None
+    together: bool = False
 
     def split(self, fraction, shuffle, strata, random_state):
         """Return the samples without a fraction of their rows, and these.
@@ -174,8 +176,14 @@ class Samples(NamedTuple):
 
     def without_weightless(self):
         """Return the samples without the rows of which nothing has a weight."""
-        weights = StepWeights(self.weights, self.factors, self.targets.lengths)
-        return self._replace(rows=self.rows[weights.sums()[self.rows] > 0])
+        sums = self.weights_of_targets().sums()
+        return self._replace(rows=self.rows[sums[self.rows] > 0])
+
+    def weights_of_targets(self):
+        """Return the weights as a data set, as long as the targets."""
+        return StepWeights(
+            self.weights, self.factors, self.targets.lengths, self.together
+        )
 
     def used_weights(self):
         """Return the weight of each used row."""
@@ -185,11 +193,16 @@ class Samples(NamedTuple):
 
     def used_targets(self):
         """Return the targets of the used rows, and the weight of each of them."""
-        weights = StepWeights(self.weights, self.factors, self.targets.lengths)
-        return self.targets.take(self.rows), weights.take(self.rows)[:, 0]
+        weights = self.weights_of_targets().take(self.rows)[:, 0]
+        return self.targets.take(self.rows), weights
 
     def used_score_weights(self):
-        """Return the weight of each target of the used rows in a score."""
+        """Return the weight of each target of the used rows in a score.
+
+        Of targets that count together there is one for each sample.
+        """
+        if self.together:
+            return self.score_weights[self.rows]
         lengths = self.targets.lengths
         weights = StepWeights(self.score_weights, self.score_factors, lengths)
         return weights.take(self.rows)[:, 0]
@@ -221,12 +234,15 @@ class StepWeights:
         What multiplies them, for each target.
     lengths : ndarray of shape (n_samples,)
         How many targets each sample has.
+    together : bool, default=False
+        Whether these count once. The sample's weight is then that of each of them.
     """
 
-    def __init__(self, of_samples, factors, lengths):
+    def __init__(self, of_samples, factors, lengths, together=False):
         self._of_samples = of_samples
         self._factors = factors
         self.lengths = lengths
+        self._together = together
 
     def take(self, rows):
         """Return the weights of some samples, (n_targets, 1)."""
@@ -236,7 +252,7 @@ class StepWeights:
     def sums(self):
         """Return the sum for each sample."""
         if self._factors is None:
-            if (self.lengths == 1).all():
+            if self._together or (self.lengths == 1).all():
                 return self._of_samples
             return self._of_samples * self.lengths
         ends = np.cumsum(self._factors.lengths)

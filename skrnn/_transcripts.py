@@ -1,0 +1,173 @@
+"""Transcripts, texts or lists of labels, as numbers and back."""
+
+import reprlib
+
+import numpy as np
+
+from skrnn.sequences.frames import is_pandas
+
+BLANK = 0  # of `skrnn.ctc`; the symbols are the classes after it
+
+
+def read_transcripts(y, name="y"):
+    """Return transcripts as a list of str, or of lists of labels.
+
+    Parameters
+    ----------
+    y : list, tuple, array or Series of n_samples transcripts
+        Each is a str, or a list, tuple, 1-D array or Series of labels: str or numbers.
+        An array of shape (n_samples, n_labels) has as many labels for each sample.
+    name : str, default="y"
+        Stands in the errors.
+
+    Returns
+    -------
+    transcripts : list of str, or of lists
+
+    Raises
+    ------
+    ValueError
+        If there is something else, or both texts and lists; the message says where.
+    """
+    ndim = getattr(y, "ndim", 1)
+    if isinstance(y, str) or ndim == 0 or not hasattr(y, "__iter__"):
+        raise ValueError(
+            f"{name} must have a transcript for each sequence, got one "
+            f"{type(y).__name__}: {reprlib.repr(y)}. Pass a list of them."
+        )
+    if is_pandas(y, "DataFrame") or ndim > 2:
+        raise ValueError(
+            f"{name} must be a list, an array or a Series of transcripts, got "
+            f"{type(y).__name__} with {ndim} dimensions. Pass one column."
+        )
+    items = y.tolist() if hasattr(y, "tolist") else list(y)
+    if not items:
+        raise ValueError(f"{name} has no samples.")
+    transcripts = [_transcript(item, sample, name) for sample, item in enumerate(items)]
+    is_text = isinstance(transcripts[0], str)
+    for sample, transcript in enumerate(transcripts):
+        if isinstance(transcript, str) != is_text:
+            kinds = ("a text", "a list") if is_text else ("a list", "a text")
+            raise ValueError(
+                f"{name} must hold either texts or lists of labels: sample 0 is "
+                f"{kinds[0]}, sample {sample} is {kinds[1]}."
+            )
+    return transcripts
+
+
+def _transcript(item, sample, name):
+    if isinstance(item, str):
+        return str(item)
+    is_list = isinstance(item, list | tuple) or getattr(item, "ndim", 0) == 1
+    if not is_list:
+        hint = ""
+        if np.ndim(item) == 0 and not isinstance(item, bytes | dict | set):
+            hint = " For one class or number a sequence there is RNNClassifier."
+        raise ValueError(
+            f"{name} must hold texts or lists of labels, but sample {sample} is "
+            f"{reprlib.repr(item)}, of type {type(item).__name__}.{hint}"
+        )
+    labels = item.tolist() if hasattr(item, "tolist") else list(item)
+    for place, label in enumerate(labels):
+        # NaN is the only number that differs from itself
+        is_label = isinstance(label, str | int | float | np.generic) and label == label
+        if not is_label:
+            raise ValueError(
+                f"Labels must be texts or numbers, but sample {sample} of {name} has "
+                f"{reprlib.repr(label)} at place {place}."
+            )
+    return labels
+
+
+def lay_out(transcripts, name="y"):
+    """Return the symbols of transcripts end to end, and how many each has.
+
+    Parameters
+    ----------
+    transcripts : list of str, or of lists
+    name : str, default="y"
+        Stands in the errors.
+
+    Returns
+    -------
+    symbols : ndarray of shape (n_symbols,)
+        Of str or of numbers.
+    lengths : ndarray of int of shape (n_transcripts,)
+
+    Raises
+    ------
+    ValueError
+        If some labels are texts and others numbers.
+    """
+    lengths = np.fromiter(map(len, transcripts), np.int64, len(transcripts))
+    flat = [symbol for transcript in transcripts for symbol in transcript]
+    texts = sum(isinstance(symbol, str) for symbol in flat)
+    if 0 < texts < len(flat):
+        raise ValueError(
+            f"The labels of {name} must be all texts or all numbers: {texts} are texts "
+            f"and {len(flat) - texts} are not."
+        )
+    return (np.array(flat) if flat else np.zeros(0, "<U1")), lengths
+
+
+class Alphabet:
+    """The symbols that transcripts are made of, as the classes from 1 on.
+
+    Parameters
+    ----------
+    symbols : ndarray of shape (n_symbols,)
+        Sorted, none twice.
+    is_text : bool
+        Whether transcripts are texts, not lists.
+    """
+
+    def __init__(self, symbols, is_text):
+        self.symbols = symbols
+        self.is_text = is_text
+
+    @classmethod
+    def of(cls, transcripts, symbols=None):
+        """Return that of some transcripts, or of the symbols if they are given."""
+        if symbols is None:
+            symbols, lengths = lay_out(transcripts)
+            if not lengths.any():
+                raise ValueError(
+                    "All transcripts of y are empty: there is nothing to learn."
+                )
+        return cls(np.unique(symbols), isinstance(transcripts[0], str))
+
+    def encode(self, transcripts):
+        """Return the classes of all symbols end to end, and how many each has.
+
+        An empty transcript has one, blank. Raises `ValueError` at a symbol that is not
+        among these.
+        """
+        if isinstance(transcripts[0], str) != self.is_text:
+            kinds = ["texts", "lists of labels"]
+            fitted, given = kinds if self.is_text else kinds[::-1]
+            raise ValueError(f"The model was fitted to {fitted}, but y holds {given}.")
+        flat, lengths = lay_out(transcripts)
+        flat = flat if len(flat) else self.symbols[:0]
+        is_text = self.symbols.dtype.kind == "U"
+        if (flat.dtype.kind == "U") != is_text:
+            fitted, given = ("texts", "numbers") if is_text else ("numbers", "texts")
+            raise ValueError(
+                f"The labels in fit were {fitted}, those of y are {given}."
+            )
+        places = np.searchsorted(self.symbols, flat)
+        unknown = self.symbols[np.minimum(places, len(self.symbols) - 1)] != flat
+        if unknown.any():
+            at = int(unknown.argmax())
+            sample = int(np.searchsorted(np.cumsum(lengths), at, side="right"))
+            learned = reprlib.repr(self.symbols.tolist())
+            raise ValueError(
+                f"Sample {sample} of y has {flat.tolist()[at]!r}, which is not among "
+                f"the symbols_ that were learned: {learned}."
+            )
+        classes = np.insert(places + 1, np.cumsum(lengths)[lengths == 0], BLANK)
+        return classes.astype(np.float64), np.maximum(lengths, 1)
+
+    def decode(self, classes):
+        """Return a transcript of classes from 1 on."""
+        symbols = self.symbols[classes - 1].tolist()
+        return "".join(symbols) if self.is_text else symbols
