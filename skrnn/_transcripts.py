@@ -4,8 +4,6 @@ import reprlib
 
 import numpy as np
 
-from skrnn.sequences.frames import is_pandas
-
 BLANK = 0  # of `skrnn.ctc`; the symbols are the classes after it
 
 
@@ -16,7 +14,8 @@ def read_transcripts(y, name="y"):
     ----------
     y : list, tuple, array or Series of n_samples transcripts
         Each is a str, or a list, tuple, 1-D array or Series of labels: str or numbers.
-        An array of shape (n_samples, n_labels) has as many labels for each sample.
+        An array or DataFrame of shape (n_samples, n_labels) has as many labels for each
+        sample.
     name : str, default="y"
         Stands in the errors.
 
@@ -29,18 +28,20 @@ def read_transcripts(y, name="y"):
     ValueError
         If there is something else, or both texts and lists; the message says where.
     """
-    ndim = getattr(y, "ndim", 1)
-    if isinstance(y, str) or ndim == 0 or not hasattr(y, "__iter__"):
+    if not isinstance(y, list | tuple | str) and hasattr(y, "__array__"):
+        y = np.asarray(y)
+        is_column = y.ndim == 2 and y.shape[1] == 1
+        if y.ndim > 2 or (is_column and any(isinstance(v, str) for v in y.flat)):
+            raise ValueError(
+                f"{name} must be a list, an array or a Series of transcripts, got the "
+                f"shape {y.shape}. Pass one column, such as y[:, 0]."
+            )
+    if isinstance(y, str) or not getattr(y, "ndim", hasattr(y, "__iter__")):
         raise ValueError(
             f"{name} must have a transcript for each sequence, got one "
             f"{type(y).__name__}: {reprlib.repr(y)}. Pass a list of them."
         )
-    if is_pandas(y, "DataFrame") or ndim > 2:
-        raise ValueError(
-            f"{name} must be a list, an array or a Series of transcripts, got "
-            f"{type(y).__name__} with {ndim} dimensions. Pass one column."
-        )
-    items = y.tolist() if hasattr(y, "tolist") else list(y)
+    items = y.tolist() if isinstance(y, np.ndarray) else list(y)
     if not items:
         raise ValueError(f"{name} has no samples.")
     transcripts = [_transcript(item, sample, name) for sample, item in enumerate(items)]

@@ -473,9 +473,11 @@ class RNNTranscriber(BaseRNN):
             add.
         """
         check_scalar(n, "n", Integral, min_val=1)
+        raw, lengths = self._frames(X)
+        decode, width = self._alphabet.decode, max(n, self.beam_width)
         return [
-            [(self._alphabet.decode(labels), float(s)) for labels, s in found[:n]]
-            for found in self._search(*self._frames(X), max(n, self.beam_width))
+            [(decode(labels), float(score)) for labels, score in found[:n]]
+            for found in self._search(raw, lengths, width)
         ]
 
     def frame_log_proba(self, X: Any) -> list[np.ndarray]:
