@@ -1,5 +1,6 @@
 """RNNTranscriber: from sequences to texts and lists of labels, by CTC."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -23,6 +24,7 @@ from skrnn import (
 from skrnn._reading import in_rows
 from skrnn._transcripts import Alphabet, read_transcripts
 from skrnn.decoding import beam_search_ctc
+from skrnn.inspection import gradient_norms, input_gradient, occlusion
 from skrnn.metrics import character_error_rate, word_error_rate
 from skrnn.sequences import PaddedData, of_steps
 from skrnn.text.prefixes import PrefixModel
@@ -394,10 +396,7 @@ def test_a_language_model_tells_what_noise_hides(learned, language_model):
     rng = np.random.default_rng(5)
     y = ["abcabcabca"[i : i + n] for i, n in rng.integers(3, 7, size=(40, 2)) - [3, 0]]
     X = keyed(y, seed=5, noise=0.6)
-    model = clone(learned).set_params(beam_width=8)
-    model.__dict__.update(
-        {k: v for k, v in vars(learned).items() if k not in model.get_params()}
-    )
+    model = copy.deepcopy(learned).set_params(beam_width=8)
     alone = model.score(X, y)
     model.set_params(language_model=language_model, lm_weight=1.0, length_bonus=1.0)
     assert alone < 0.9
@@ -625,3 +624,11 @@ def test_not_fitted():
     with pytest.raises(ValueError, match="not fitted"):
         RNNTranscriber().score(X, Y)
     assert not hasattr(RNNTranscriber(), "symbols_")
+
+
+@pytest.mark.parametrize("function", [input_gradient, occlusion])
+def test_inspection_refuses_what_predicts_no_numbers(function):
+    with pytest.raises(TypeError, match="RNNTranscriber predicts whole transcripts"):
+        function(RNNTranscriber(**BRIEF).fit(X, Y), X)
+    with pytest.raises(TypeError, match="RNNTranscriber predicts whole transcripts"):
+        gradient_norms(RNNTranscriber(**BRIEF).fit(X, Y), X, Y)

@@ -39,6 +39,12 @@ class Reading:
 
     def __init__(self, estimator, X):
         check_network(estimator)
+        if estimator._targets_count_together:
+            raise TypeError(
+                f"{type(estimator).__name__} predicts whole transcripts, and there is "
+                "no number for each sequence or step to look into. Of its layers make "
+                "an RNNClassifier: init=estimator."
+            )
         self.estimator = estimator
         self.network = network_of(estimator._architecture)
         self.per_step = self.network.per_step
