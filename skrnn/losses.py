@@ -202,7 +202,10 @@ def _largest(raw, t, first, stride):
 
 @inner
 def _exponentials(powers, raw, t, first, stride, zero):
-    """Write the powers of e, of which the largest is 1; return their sum."""
+    """Write powers of e, of which the largest is 1.
+
+    Return what was subtracted from the exponents, and the sum of the powers.
+    """
     largest, total = _largest(raw, t, first, stride), zero
     for begin in range(first, raw.shape[1], _ROWS_OF_SUM * stride):
         part = zero
