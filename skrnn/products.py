@@ -33,7 +33,10 @@ def _affine_blocks(
 ):
     n = len(block)
     while last - first >= n:
-        sums = start_block(block, bias, first, out)
+        if bias is None:
+            sums = load_block(block, out, t, first)
+        else:
+            sums = start_block(block, bias, first, out)
         sums = multiply_add(sums, w, (first - origin) * n_x, x, x_t, 0, n_x)
         sums = multiply_add(sums, v, first * n_h, h, h_t, 0, n_h)
         store_block(out, t, first, sums)
@@ -46,7 +49,8 @@ def affine(first, last, origin, out, t, bias, w, x, x_t, n_x, v, h, h_t, n_h):
     """``out[t] = bias + W x[x_t] + V h[h_t]`` for the rows from `first` to `last`.
 
     `w` and `v` are packed, the columns of `w` counted from `origin`. `n_x` and `n_h`
-    are the numbers of rows of x and h; with 0 that product is left out.
+    are the numbers of rows of x and h; with 0 that product is left out. Where `bias` is
+    None, what ``out[t]`` holds stands for it.
     """
     first = _affine_blocks(
         largest_block(out),

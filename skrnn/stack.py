@@ -19,6 +19,7 @@ from skrnn.layers import (
     Residual,
     SeveralPoolings,
     Tied,
+    TokenLayer,
 )
 
 POOLINGS = {"last": LastStep, "mean": Mean, "max": Max, "attention": Attention}
@@ -59,7 +60,7 @@ def build_layers(architecture, noise):
         Of which nothing is left where all of it is zero.
     """
     stack = _Stack(architecture.n_inputs)
-    if architecture.n_tokens:
+    if architecture.embedding_dim:
         embedding = Embedding(
             stack.size, architecture.n_tokens, architecture.embedding_dim
         )
@@ -130,11 +131,15 @@ def _pooling(names, size):
 
 def _recurrent(architecture, noise, stack, n_units):
     """Return the next recurrent layer, one way or both ways."""
+    kind, n_inputs = RecurrentLayer, stack.size
+    if not stack.layers and architecture.n_tokens:  # the first, without an embedding
+        ((_, n_inputs),) = architecture.n_tokens
+        kind = TokenLayer
     ways = [
-        RecurrentLayer(
+        kind(
             CELLS[architecture.cell],
             ACTIVATIONS[architecture.activation],
-            stack.size,
+            n_inputs,
             n_units,
             layer_norm=architecture.layer_norm,
             learn_initial_state=architecture.learn_initial_state,

@@ -11,6 +11,7 @@ from skrnn.layers.recurrent import RecurrentLayer
 from skrnn.layers.residual import Residual
 from skrnn.layers.several import SeveralPoolings
 from skrnn.layers.tied import Tied
+from skrnn.layers.tokens import TokenLayer
 
 __all__ = [
     "AdaptiveSoftmax",
@@ -32,4 +33,5 @@ __all__ = [
     "SeveralPoolings",
     "Shard",
     "Tied",
+    "TokenLayer",
 ]
