@@ -34,8 +34,7 @@ class Architecture:
     n_tokens : tuple of (int, int)
         Of each channel of tokens its place and the size of its vocabulary.
     embedding_dim : int
-        Numbers that stand for a token. 0 means that the first layer reads the only
-        channel, which is one of tokens, as one-hot vectors.
+        Numbers that stand for a token.
     tied : bool
         Whether the weights of the output layer are the vectors of tokens.
     cutoffs : tuple of int

@@ -1,6 +1,7 @@
 """From an architecture to the layers of a network, in their order."""
 
 from dataclasses import replace
+from functools import partial
 
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
@@ -20,20 +21,26 @@ from skrnn.layers import (
     SeveralPoolings,
     Tied,
     TokenLayer,
+    Vocabulary,
 )
+
+# Tokens whose products are computed beforehand, see `_has_products`.
+LARGEST_VOCABULARY = 512
 
 POOLINGS = {"last": LastStep, "mean": Mean, "max": Max, "attention": Attention}
 
 
 class _Stack:
-    """Layers by name, and how many outputs the last of them has."""
+    """Layers by name, the last of them, and how many outputs it has."""
 
     def __init__(self, n_inputs):
         self.layers = {}
+        self.top = None
         self.size = n_inputs
 
     def add(self, name, layer):
         self.layers[name] = layer
+        self.top = layer
         self.size = layer.n_outputs
 
     def add_noise(self, name, kind, strength):
@@ -60,10 +67,9 @@ def build_layers(architecture, noise):
         Of which nothing is left where all of it is zero.
     """
     stack = _Stack(architecture.n_inputs)
-    if architecture.embedding_dim:
-        embedding = Embedding(
-            stack.size, architecture.n_tokens, architecture.embedding_dim
-        )
+    if architecture.n_tokens:
+        kind = Vocabulary if _has_products(architecture, noise) else Embedding
+        embedding = kind(stack.size, architecture.n_tokens, architecture.embedding_dim)
         stack.add("embedding", embedding)
     stack.add_noise("input_noise", GaussianNoise, noise.inputs)
     stack.add_noise("input_dropout", Dropout, noise.input_dropout)
@@ -81,6 +87,17 @@ def build_layers(architecture, noise):
     if architecture.n_outputs:
         _add_output(stack, architecture)
     return stack.layers
+
+
+def _has_products(architecture, noise):
+    """Whether the first layer has the product of each token, not of each step.
+
+    There are fewer of them in a minibatch of characters.
+    """
+    (_, n_tokens), *others = architecture.n_tokens
+    alone = not others and architecture.n_inputs == 1 and not architecture.bidirectional
+    noisy = noise.inputs or noise.input_dropout
+    return alone and not noisy and n_tokens <= LARGEST_VOCABULARY
 
 
 def _add_output(stack, architecture):
@@ -131,15 +148,14 @@ def _pooling(names, size):
 
 def _recurrent(architecture, noise, stack, n_units):
     """Return the next recurrent layer, one way or both ways."""
-    kind, n_inputs = RecurrentLayer, stack.size
-    if not stack.layers and architecture.n_tokens:  # the first, without an embedding
-        ((_, n_inputs),) = architecture.n_tokens
-        kind = TokenLayer
+    kind = RecurrentLayer
+    if isinstance(stack.top, Vocabulary):
+        kind = partial(TokenLayer, stack.top)
     ways = [
         kind(
             CELLS[architecture.cell],
             ACTIVATIONS[architecture.activation],
-            n_inputs,
+            stack.size,
             n_units,
             layer_norm=architecture.layer_norm,
             learn_initial_state=architecture.learn_initial_state,

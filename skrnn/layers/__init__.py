@@ -11,7 +11,7 @@ from skrnn.layers.recurrent import RecurrentLayer
 from skrnn.layers.residual import Residual
 from skrnn.layers.several import SeveralPoolings
 from skrnn.layers.tied import Tied
-from skrnn.layers.tokens import TokenLayer
+from skrnn.layers.tokens import TokenLayer, Vocabulary
 
 __all__ = [
     "AdaptiveSoftmax",
@@ -34,4 +34,5 @@ __all__ = [
     "Shard",
     "Tied",
     "TokenLayer",
+    "Vocabulary",
 ]

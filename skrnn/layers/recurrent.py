@@ -120,11 +120,11 @@ class RecurrentLayer(Layer):
         }
         if training:
             packed["recurrent_transposed"] = lanes.packed_transposed(calls, recurrent)
-        inputs = parameters["input_weights"]
-        return packed | self._pack_inputs(calls, inputs, bias, lanes, training)
+        return packed | self._pack_inputs(calls, parameters, bias, lanes, training)
 
-    def _pack_inputs(self, calls, weights, bias, lanes, training):
+    def _pack_inputs(self, calls, parameters, bias, lanes, training):
         """Return what the products with the inputs read, by name."""
+        weights = parameters["input_weights"]
         packed = {
             "input": lanes.packed(calls, weights, self.n_outputs, self._input_cuts),
             "bias": lanes.packed_bias(calls, bias, self.n_outputs),

@@ -378,7 +378,9 @@ class RNNLanguageModel(LearningEstimator):
             layer_norm=bool(self.layer_norm),
             pooling=None,
             n_tokens=((0, n_tokens),),
-            embedding_dim=self.embedding_dim or 0,
+            embedding_dim=self.embedding_dim or sizes[0],
+            tied=bool(self.tied),
+            cutoffs=self._chosen_cutoffs(n_tokens),
         )
 
     def _chosen_cutoffs(self, n_tokens):
@@ -409,9 +411,7 @@ class RNNLanguageModel(LearningEstimator):
         """Initialize the network: it begins with how frequent each token is."""
         views = self._begin(self._new_architecture(), np.dtype(np.float32), seed)
         # where nothing is unknown in training, that stays without an influence
-        for name in ("embedding.0.vectors", "layers.0.input_weights"):
-            if len(views.get(name, ())) == self.n_tokens_:
-                views[name][UNKNOWN] = 0.0
+        views["embedding.0.vectors"][UNKNOWN] = 0.0
         counts = np.bincount(np.concatenate(texts), minlength=self.n_tokens_)
         counts[BOUNDARY] = len(texts)
         if "output.bias" in views and len(views["output.bias"]) == len(counts):
@@ -565,12 +565,12 @@ class RNNLanguageModel(LearningEstimator):
 
     def _body(self):
         """Return the architecture below the output, and its parameters."""
-        body = replace(self._architecture, n_outputs=0)
+        body = replace(self._architecture, n_outputs=0, tied=False, cutoffs=())
         return body, self._parameters[: network_of(body).layout.size]
 
     def _head(self):
         """Return what turns the states of the last layer into probabilities."""
-        return softmax.Head(self._architecture, self.weights_)
+        return softmax.softmax_of(network_of(self._architecture), self._parameters)
 
     # --- new text -------------------------------------------------------------------
 
@@ -769,9 +769,9 @@ class RNNLanguageModel(LearningEstimator):
             if len(places):
                 token = self.tokenizer_._splitter()(text)[places[0]]
                 raise ValueError(
-                    f"Text {sample} has the token {token!r} at place {places[0]}, which "
-                    'is not in the vocabulary. unknown_tokens="ignore" reads it as an '
-                    "unknown one."
+                    f"Text {sample} has the token {token!r} at place {places[0]}, "
+                    "which is not in the vocabulary. "
+                    'unknown_tokens="ignore" reads it as an unknown one.'
                 )
 
     def __sklearn_tags__(self):
