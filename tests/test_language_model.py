@@ -157,8 +157,8 @@ def test_it_learns_what_comes_next(cutoffs):
     assert model.score(TEXT) > -0.15
     assert np.all(np.diff(model.loss_curve_[::10]) < 0)
     assert_allclose(-model.loss_curve_[-1], model.score(TEXT), atol=0.1)
-    written = model.generate("the c", 40, temperature=0)
-    assert written in TEXT
+    written = model.generate("the mat", 12, temperature=0)
+    assert written == "the mat, and the rat"
 
 
 @pytest.mark.needs_jit
