@@ -35,7 +35,7 @@ from skrnn.text.tokenizer import PADDING, UNKNOWN, SequenceTokenizer, read_texts
 BOUNDARY = PADDING
 # With more tokens than these the output layer is an adaptive softmax.
 LARGEST_PLAIN = 5000
-FIRST_CUTOFF = 2000
+LARGEST_HEAD = 2000
 _SHARED = (
     "hidden_layer_sizes",
     "cell",
@@ -388,8 +388,8 @@ class RNNLanguageModel(LearningEstimator):
         if isinstance(self.cutoffs, str):
             if n_tokens <= LARGEST_PLAIN or self.tied:
                 return ()
-            first = min(FIRST_CUTOFF, n_tokens // 5)
-            return (first, 5 * first) if n_tokens > 10 * first else (first,)
+            first = min(LARGEST_HEAD, n_tokens // 10)
+            return first, 4 * first
         if self.cutoffs is None:
             return ()
         cutoffs = check_sizes("cutoffs", self.cutoffs)
