@@ -221,8 +221,8 @@ class Workspace:
         self.predicted = shard
         self.x, self.raw = by_row(x), by_lane(below)
 
-    def _record_forward(self, calls):
-        for place in self.stack:
+    def _record_forward(self, calls, first=0):
+        for place in self.stack[first:]:
             place.layer.forward(
                 calls, place.packed, place.x, place.buffers, place.shard
             )
@@ -293,6 +293,9 @@ class TrainingWorkspace(Workspace):
 
     n_label_steps : int, default=0
         If positive, the targets have steps of their own, and buffers take so many.
+    feedback : ndarray of shape (1,), default=None
+        The share of targets that the network reads which give way to its predictions,
+        see `Decoder.feed_back`; read whenever `program` is run.
 
     Attributes
     ----------
@@ -315,6 +318,7 @@ class TrainingWorkspace(Workspace):
         input_gradient=False,
         adversarial_eps=0.0,
         n_label_steps=0,
+        feedback=None,
     ):
         input_gradient = input_gradient or adversarial_eps > 0.0
         lanes = packed.lanes
@@ -337,7 +341,8 @@ class TrainingWorkspace(Workspace):
                 place.layer.reset(calls, place.packed, place.buffers)
         if adversarial_eps > 0.0:
             calls.add(_halve, self.weight)
-        self._record_forward(calls)
+        first = self._record_feed(calls, network, feedback) if network.turns else 0
+        self._record_forward(calls, first)
         self._record_backward(calls, network, loss, levels)
         if adversarial_eps > 0.0:
             eps = np.array([adversarial_eps], lanes.dtype)
@@ -345,6 +350,22 @@ class TrainingWorkspace(Workspace):
             self._record_forward(calls)
             self._record_backward(calls, network, loss, levels)
         self.program = calls.program()
+
+    def _record_feed(self, calls, network, feedback):
+        """Let the network read the targets, or in part what it predicts of them.
+
+        Return the number of the layer from which the forward pass remains to be done.
+        """
+        turn = next(i for i, place in enumerate(self.stack) if place.layer.turns)
+        layer, buffers = self.stack[turn].layer, self.stack[turn].buffers
+        labels = self.shard.labels
+        layer.feed(calls, buffers, labels)
+        if feedback is None:
+            return 0
+        self._record_forward(calls)
+        raw, n = self.raw, network.n_outputs
+        layer.feed_back(calls, raw, n, feedback, buffers, labels)
+        return turn
 
     def record_pieces(self):
         """Make `reset` and `carry`, programs as in `PredictionWorkspace`."""

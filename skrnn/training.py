@@ -93,6 +93,9 @@ class Trainer:
         Which parameters stay as they are.
     adversarial_eps : float, default=0.0
         How far inputs are moved to raise the loss, see `TrainingWorkspace`.
+    feedback : ndarray of shape (1,), default=None
+        The share of targets that the network reads which give way to its predictions:
+        it may change between epochs, see `TrainingWorkspace`.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class Trainer:
         n_threads,
         frozen=None,
         adversarial_eps=0.0,
+        feedback=None,
     ):
         self.network = network
         self.parameters = parameters
@@ -123,6 +127,7 @@ class Trainer:
         self.n_threads = n_threads
         self._frozen = frozen
         self._adversarial_eps = adversarial_eps
+        self._feedback = feedback
         dtype = parameters.dtype
         lengths = training_set.data.lengths[training_set.rows]
         self._longest = int(lengths.max())
@@ -185,6 +190,7 @@ class Trainer:
                 self.levels,
                 adversarial_eps=self._adversarial_eps,
                 n_label_steps=n_label_steps,
+                feedback=self._feedback,
             )
 
         return Threads(self.n_threads, make_workspace)
@@ -203,7 +209,7 @@ class Trainer:
             self._lanes.n_samples,
             random_state if shuffle else None,
         )
-        if self.network.is_noisy:
+        if self.network.is_noisy or self._feedback is not None:
             self._noise_key[0] = random_state.randint(2**31)
         steps, weight_sums = batches.sums(lengths), batches.sums(weights)
         sizes = np.diff(batches.shards[batches.batches])

@@ -2,6 +2,8 @@
 
 from skrnn.layers._base import ONE_STEP, Buffers, Labels, Layer, Shard
 from skrnn.layers.bidirectional import Bidirectional
+from skrnn.layers.cross_attention import AdditiveAttention, DotAttention
+from skrnn.layers.decoder import Decoder
 from skrnn.layers.dense import Dense
 from skrnn.layers.embedding import Embedding
 from skrnn.layers.noise import Dropout, GaussianNoise
@@ -12,10 +14,13 @@ from skrnn.layers.several import SeveralPoolings
 
 __all__ = [
     "ONE_STEP",
+    "AdditiveAttention",
     "Attention",
     "Bidirectional",
     "Buffers",
+    "Decoder",
     "Dense",
+    "DotAttention",
     "Dropout",
     "Embedding",
     "GaussianNoise",

@@ -65,7 +65,7 @@ class Layer:
     whether a row of its buffers may hold two units of a sequence, `is_causal` whether
     no output depends on later steps, `learn_initial_state` whether `reset` hangs on a
     parameter, `pools` whether there is a single step above, and `turns` whether the
-    steps above are those of the shard's labels.
+    steps above are those of the shard's labels, as in `Decoder`.
     """
 
     may_overflow = False
