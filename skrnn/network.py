@@ -221,8 +221,8 @@ class Workspace:
         self.predicted = shard
         self.x, self.raw = by_row(x), by_lane(below)
 
-    def _record_forward(self, calls, first=0):
-        for place in self.stack[first:]:
+    def _record_forward(self, calls, first=0, last=None):
+        for place in self.stack[first:last]:
             place.layer.forward(
                 calls, place.packed, place.x, place.buffers, place.shard
             )
@@ -246,6 +246,56 @@ class Place:
     d_x: np.ndarray | None
     buffers: Buffers
     shard: Shard
+
+
+class KeptStates:
+    """The states of some layers in a plain array, a row for each lane.
+
+    Parameters
+    ----------
+    places : list of Place
+    lanes : SamplesInLanes or UnitsInLanes
+
+    Attributes
+    ----------
+    array : ndarray of shape (lanes, n_states)
+    """
+
+    def __init__(self, places, lanes):
+        self._buffers = [
+            pair
+            for place in places
+            for pair in zip(
+                place.layer.states(place.buffers),
+                place.layer.state_sizes(),
+                strict=True,
+            )
+        ]
+        n_states = sum(n_rows for _, n_rows in self._buffers)
+        self.array = aligned_zeros((lanes.n_samples, n_states), lanes.dtype)
+
+    def record(self, calls, move):
+        """Record that all are moved, by `bring_in` or `bring_out`."""
+        first = 0
+        for states, n_rows in self._buffers:
+            calls.add(move, states, self.array, first, n_rows)
+            first += n_rows
+
+
+@kernel
+def bring_in(states, kept, first, n_rows):
+    """Set the states of a layer before its first step."""
+    for k in range(n_rows):
+        for lane in range(states.shape[2]):
+            states[0, k, lane] = kept[lane, first + k]
+
+
+@kernel
+def bring_out(states, kept, first, n_rows):
+    """Keep the states of a layer before its first step."""
+    for k in range(n_rows):
+        for lane in range(states.shape[2]):
+            kept[lane, first + k] = states[0, k, lane]
 
 
 class PredictionWorkspace(Workspace):

@@ -195,7 +195,7 @@ def check_slopes(architecture, noise=None, n_registers=1, parameters=None, **opt
 
     flat = training(*samples)[2]
     for name, where in network.layout.slices.items():
-        assert np.abs(flat[where]).max() > 1e-6, name
+        assert np.abs(flat[where]).max() > 1e-7, name
         for _ in range(2):
             direction = np.zeros_like(flat)
             direction[where] = rng.normal(size=where.stop - where.start)

@@ -55,7 +55,10 @@ class Decoder(Layer):
     ):
         self.n_inputs = n_inputs
         self.n_fed = n_fed
-        self._begin = begin
+        # what is fed before the first label
+        self.begin = 0 if begin is None else begin
+        self._has_tokens = begin is not None
+        self.attends = attention is not None
         self._recurrence = recurrence
         self._attention = attention
         self._combination = combination
@@ -143,8 +146,8 @@ class Decoder(Layer):
 
     def feed(self, calls, buffers, labels):
         """Take for each step the label before it (teacher forcing)."""
-        begin = 0 if self._begin is None else self._begin
-        calls.add(_feed, by_lane(buffers.fed), labels.target, begin, labels.n_steps)
+        fed, n_steps = by_lane(buffers.fed), labels.n_steps
+        calls.add(_feed, fed, labels.target, self.begin, n_steps)
 
     def feed_back(self, calls, raw, n_outputs, rate, buffers, labels):
         """Replace a share of what is fed by what was predicted (Bengio et al. 2015).
@@ -167,10 +170,10 @@ class Decoder(Layer):
         calls.add(seed, buffers.states, labels.noise, n_steps, self._stream)
         calls.add(draw_mask, kept, n_steps, 1, rate, buffers.states)
         fed = by_lane(buffers.fed)
-        if self._begin is None:
-            calls.add(_feed_numbers, fed, raw, self.n_fed, kept, n_steps)
-        else:
+        if self._has_tokens:
             calls.add(_feed_tokens, fed, raw, n_outputs, kept, n_steps)
+        else:
+            calls.add(_feed_numbers, fed, raw, self.n_fed, kept, n_steps)
 
     # --- states -----------------------------------------------------------------------
 

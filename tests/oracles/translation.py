@@ -76,6 +76,9 @@ def raw_labels(architecture, views, x, labels):
     if part.attention or part.combined_size:
         own = parts(views, "decoder.combination")
         states = np.tanh(states @ own["weights"] + own["bias"])
+    for i in range(len(architecture.dense_layer_sizes)):
+        own = parts(views, f"dense_layers.{i}")
+        states = np.maximum(states @ own["weights"] + own["bias"], 0.0)
     output = parts(views, "output")
     return states @ output["weights"] + output["bias"], weights
 
