@@ -1,15 +1,12 @@
 """What both estimators share: from hyperparameters to a trained network."""
 
 import warnings
-from abc import ABCMeta, abstractmethod
-from contextlib import contextmanager
+from abc import abstractmethod
 from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -18,44 +15,25 @@ from skrnn._choices import (
     architecture_of,
     check_same_cell,
     frozen_parameters,
-    noise_of,
     take_over,
 )
 from skrnn._constraints import CONSTRAINTS
 from skrnn._deferred import (
-    Optimizer,
     TruncatedTrainer,
-    epochs,
     network_of,
     predict_raw,
     training,
 )
 from skrnn._inputs import given_embeddings
+from skrnn._learning import LearningEstimator, unchanged_if_refused
 from skrnn._reading import ReadingMixin
 from skrnn._samples import StepWeights, Validation, rows_of
 from skrnn._streams import StreamingMixin
-from skrnn._version import __version__
-from skrnn.callbacks import CallbackSupportMixin
-from skrnn.parameters import aligned_copy, aligned_zeros
-from skrnn.schedules import Schedule
 from skrnn.sequences import PaddedData, like_steps, of_steps, spread_steps
-from skrnn.threads import one_blas_thread
 
 # Of batch_size="auto": so many samples, or this share of them if they are few.
 BATCH_SIZE, SMALLEST_BATCH, SHARE_OF_SAMPLES = 64, 8, 1 / 8
 HIDDEN_POOLINGS = ("last", "mean", "max", None)  # those without parameters
-
-
-@contextmanager
-def _unchanged_if_refused(estimator):
-    """Take back what was set on the estimator if what follows raises."""
-    before = estimator.__dict__.copy()
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
-        raise
 
 
 def _differences(old, new):
@@ -67,18 +45,12 @@ def _differences(old, new):
     return ", ".join(f"{name} was {a!r}, now {b!r}" for name, a, b in pairs if a != b)
 
 
-def _finite_or_none(number):
-    return number if np.isfinite(number) else None
-
-
 def _in_shape(X, data, predicted, pooling):
     """Return what there is of samples as it is, of steps in the shape of X."""
     return like_steps(X, data, predicted) if pooling is None else predicted
 
 
-class BaseRNN(
-    ReadingMixin, StreamingMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
-):
+class BaseRNN(ReadingMixin, StreamingMixin, LearningEstimator):
     """Fit, partial_fit and prediction of both estimators.
 
     A subclass encodes the targets (`_encode`), names the loss (`_loss`) and turns raw
@@ -141,7 +113,7 @@ class BaseRNN(
         random_state = check_random_state(self.random_state)
         # drawn before the split: the network starts the same with and without one
         seed = random_state.randint(np.iinfo(np.int32).max)
-        with _unchanged_if_refused(self):
+        with unchanged_if_refused(self):
             self._declare(classes)
             samples = self._read(
                 X,
@@ -205,25 +177,13 @@ class BaseRNN(
             )
         targets, weights = samples.used_targets()
         self._scale_targets(targets, weights)
-        network = network_of(architecture)
-        parameters = aligned_zeros((network.layout.size,), present.dtype)
-        with one_blas_thread():
-            network.initialize(parameters, np.random.RandomState(seed))
-        views = network.layout.views(parameters)
+        views = self._begin(architecture, present.dtype, seed)
         views["output.bias"][:] = self._first_raw(self._standardized(targets), weights)
         if self.embeddings is not None:
             for place, _ in self._inputs.n_tokens:
                 views[f"embedding.{place}.vectors"][:] = given_embeddings(self)
         if self.init is not None:
             self._take_over(self.init, views)
-        self._architecture = architecture
-        self._parameters = parameters
-        self._optimizer = None
-        self._progress = epochs.Progress()
-        self._publish()
-        # of the input and the output too
-        n_hidden = len(architecture.hidden_layer_sizes)
-        self.n_layers_ = n_hidden + len(architecture.dense_layer_sizes) + 2
 
     def _take_over(self, init, views):
         """Begin with the parameters of a fitted model, and with its scales."""
@@ -254,17 +214,6 @@ class BaseRNN(
             self._inputs.scale = fitted._inputs.scale.copy()
 
     def _train(self, X, y, samples, frozen, score, seed, early_stopping, incremental):
-        network = network_of(self._architecture, noise_of(self))
-        # copies: a shallow copy of the estimator, or a file, may share the arrays
-        self._parameters = aligned_copy(self._parameters)
-        self._progress = self._progress.copy()
-        decayed = network.layout.penalized(self._parameters.dtype, frozen)
-        if incremental and self._optimizer is not None:
-            self._optimizer = self._optimizer.copy()
-            self._optimizer.hold(frozen, decayed)
-        else:
-            self._optimizer = self._new_optimizer(decayed)
-            self._progress.forget_best()
         dtype = self._parameters.dtype
         mean, inverse_scale = self._standardization()
         weights = StepWeights(samples.weights, samples.factors, samples.targets.lengths)
@@ -277,66 +226,20 @@ class BaseRNN(
             mean,
             inverse_scale,
         )
-        n_rows = len(samples.rows)
-        batch_size = self._n_of_batch(n_rows, incremental)
-        max_iter = 1 if incremental else self.max_iter
         loss, levels = self._loss()
-        trainer = self._make_trainer(
-            network,
-            self._parameters,
+        self._learn(
+            X,
+            y,
             training_set,
             loss.function,
-            levels.astype(self._parameters.dtype),
-            self._optimizer,
-            Schedule(
-                # nobody knows how many calls of partial_fit there will be
-                "constant"
-                if incremental and self.learning_rate == "cosine"
-                else self.learning_rate,
-                self.learning_rate_init,
-                self.power_t,
-                self.max_iter,
-                self.warmup_fraction,
-            ),
-            0.0 if self.solver == "adamw" else float(self.alpha),
-            0.0 if self.max_grad_norm is None else float(self.max_grad_norm),
-            batch_size,
-            effective_n_jobs(self.n_jobs),
-            frozen=frozen,
-            adversarial_eps=float(self.adversarial_eps),
+            levels,
+            self._n_of_batch(len(samples.rows), incremental),
+            frozen,
+            score,
+            seed,
+            early_stopping,
+            incremental,
         )
-        plan = epochs.Plan(
-            max_iter=max_iter,
-            shuffle=self.shuffle,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            early_stopping=early_stopping,
-        )
-        context = self._init_callback_context(max_subtasks=max_iter)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        try:
-            reason = epochs.train(
-                trainer,
-                plan,
-                # another order in each call of partial_fit
-                np.random.RandomState((seed + self.n_iter_) % 2**32),
-                self._progress,
-                score,
-                self._epoch_reporter(context, X, y),
-            )
-        except training.Divergence:
-            self._publish()
-            raise ValueError(
-                f"The loss or its gradient became infinite or NaN in epoch "
-                f"{self.n_iter_ + 1}; the weights are those of the epoch before. Try a "
-                f"smaller learning_rate_init (now {self.learning_rate_init}), a "
-                f"max_grad_norm (now {self.max_grad_norm}) or standardize=True."
-            ) from None
-        self._publish()
-        context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes=self._snapshot
-        )
-        self._explain(reason, incremental, trainer.schedule)
 
     def _n_of_batch(self, n_rows, incremental):
         """Return the samples of a minibatch."""
@@ -345,10 +248,10 @@ class BaseRNN(
         n = BATCH_SIZE if incremental else int(n_rows * SHARE_OF_SAMPLES)
         return min(max(n, SMALLEST_BATCH), BATCH_SIZE, n_rows)
 
-    def _make_trainer(self, network, *args, **kwargs):
+    def _make_trainer(self, *args, **kwargs):
         if self.bptt_steps is None:
-            return training.Trainer(network, *args, **kwargs)
-        return TruncatedTrainer(int(self.bptt_steps), network, *args, **kwargs)
+            return super()._make_trainer(*args, **kwargs)
+        return TruncatedTrainer(int(self.bptt_steps), *args, **kwargs)
 
     def _targets_for_training(self, targets, dtype):
         """Return targets as the network sees them, as a data set."""
@@ -414,110 +317,7 @@ class BaseRNN(
         dtype, inputs = self._parameters.dtype, self._inputs
         return inputs.mean.astype(dtype), (1.0 / inputs.scale).astype(dtype)
 
-    def _new_optimizer(self, decayed):
-        settings = {
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "nesterovs_momentum": self.nesterovs_momentum,
-            "weight_decay": self.alpha if self.solver == "adamw" else 0.0,
-        }
-        return Optimizer.create(self.solver, settings, decayed)
-
-    def _epoch_reporter(self, context, X, y):
-        """Return what runs an epoch between the callbacks and prints its loss."""
-
-        def on_epoch(epoch):
-            task = context.subcontext(task_name="epoch")
-            task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            epoch()
-            self._publish()
-            if self.verbose:
-                print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                if self.validation_scores_ is not None:
-                    print(f"Validation score: {self.validation_scores_[-1]:f}")
-            return task.call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes=self._snapshot
-            )
-
-        return on_epoch
-
-    def _snapshot(self):
-        """Return the attributes of the model as it stands, for a callback."""
-        return {"_parameters": self._parameters.copy(), "n_iter_": self.n_iter_}
-
-    def _publish(self):
-        """Set the public attributes from the progress so far."""
-        progress = self._progress
-        # another object for other numbers: streams that are kept go by that
-        self._parameters = self._parameters[:]
-        self.n_iter_ = len(progress.loss_curve)
-        self.t_ = progress.n_samples_seen
-        self.loss_curve_ = list(progress.loss_curve)
-        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
-        scores = progress.validation_scores
-        self.validation_scores_ = list(scores) if scores else None
-        self.best_validation_score_ = _finite_or_none(progress.best_score)
-        # as in scikit-learn's MLP: with early stopping the score is what counts
-        best_loss = _finite_or_none(progress.best_loss)
-        self.best_loss_ = None if progress.by_score else best_loss
-
-    def _explain(self, reason, incremental, schedule):
-        """Say why training ended, where that matters."""
-        if reason == epochs.INTERRUPTED:
-            warnings.warn(
-                "Training interrupted by user; the model is as trained so far.",
-                stacklevel=4,
-            )
-        elif reason == epochs.CONVERGED and self.verbose:
-            what = "Validation score" if self.early_stopping else "Training loss"
-            print(
-                f"{what} did not improve more than tol={self.tol:f} for "
-                f"{self.n_iter_no_change} consecutive epochs. Stopping."
-            )
-        elif (
-            reason == epochs.MAX_ITER
-            and not incremental
-            and not schedule.runs_its_course
-            and np.isfinite(self.n_iter_no_change)
-        ):
-            warnings.warn(
-                f"Maximum iterations ({self.max_iter}) reached and the optimization "
-                "hasn't converged yet.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-
     # --- what a fitted model offers -------------------------------------------------
-
-    @property
-    def weights_(self) -> dict[str, np.ndarray]:
-        """Read-only views of the parameters by name.
-
-        ``layers.0.input_weights`` has shape (n_channels, columns), where the columns
-        are the gates one after the other, each as wide as the layer: i, f, n, o for
-        the LSTM; r, z, n for the GRU. ``recurrent_weights`` likewise, in the order
-        n, r, z for the GRU, and ``bias``, for the GRU those of the recurrent n, r, z
-        and the n of the inputs; "janet" has f, n; "mingru" z, n and no recurrent
-        weights. With `layer_norm` there is a ``gain`` for each bias, with
-        `learn_initial_state` an ``initial_hidden`` and for the LSTM an
-        ``initial_state``, and with `bidirectional` all of them once more under
-        ``layers.0.reverse.``
-
-        ``pooling.query`` has shape (n_units,) and ``embedding.0.vectors``, for the
-        tokens of channel 0, (n_tokens, embedding_dim). ``dense_layers.0.weights`` and
-        ``output.weights`` have shape (n_inputs, n_outputs).
-        """
-        if not hasattr(self, "_parameters"):
-            raise AttributeError(
-                f"This {type(self).__name__} has no weights_ before it is fitted."
-            )
-        views = network_of(self._architecture).layout.views(self._parameters)
-        for view in views.values():
-            view.flags.writeable = False
-        return views
 
     def hidden_states(self, X: Any, *, pooling: str | None = "last") -> np.ndarray:
         """Return the states of the last recurrent layer, features for other models.
@@ -611,25 +411,6 @@ class BaseRNN(
     def _in_shape(self, X, data, predicted):
         """Return predictions of samples as they are, of steps in the shape of X."""
         return _in_shape(X, data, predicted, self._architecture.pooling)
-
-    def __getstate__(self):
-        return {**super().__getstate__(), "_skrnn_version": __version__}
-
-    def __setstate__(self, state):
-        saved_by = state.pop("_skrnn_version", "an unknown version")
-        if saved_by != __version__:
-            warnings.warn(
-                InconsistentVersionWarning(
-                    estimator_name=type(self).__name__,
-                    current_sklearn_version=f"skrnn {__version__}",
-                    original_sklearn_version=f"skrnn {saved_by}",
-                ),
-                stacklevel=2,
-            )
-        super().__setstate__(state)
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "_parameters")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -64,9 +64,14 @@ class SamplesInLanes:
         """Return the rows that so many units take."""
         return n_units
 
-    def rows(self, n_steps, n_units, n_blocks=1):
-        """Return a zeroed buffer of blocks of so many units."""
-        n_rows = _padded(n_steps, n_blocks * n_units)
+    def rows(self, n_steps, n_units, n_blocks=1, padded=True):
+        """Return a zeroed buffer of blocks of so many units.
+
+        Unless `padded` it has no row beyond theirs.
+        """
+        n_rows = n_blocks * n_units
+        if padded:
+            n_rows = _padded(n_steps, n_rows)
         shape = (n_steps, n_rows, lane_count(self.dtype))
         if self.n_registers == 2:
             shape = (n_steps, n_rows, 2, lane_count(self.dtype))
@@ -184,7 +189,7 @@ class UnitsInLanes(_UnitsSideBySide):
         """All that a register takes."""
         return lane_count(self.dtype)
 
-    def rows(self, n_steps, n_units, n_blocks=1):
+    def rows(self, n_steps, n_units, n_blocks=1, padded=False):
         """Return a zeroed buffer of blocks of so many units."""
         n_rows = n_blocks * self.n_rows(n_units)
         return aligned_zeros((n_steps, n_rows * self.units_of_row), self.dtype)

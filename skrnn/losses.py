@@ -22,6 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from skrnn._jit import inner, kernel
+from skrnn.activations import exp
+from skrnn.simd import REGISTER_BYTES, get, maximum, put, where_positive
 
 
 class Objective:
@@ -163,6 +165,51 @@ def _softmax_into(probabilities, raw, t, lane):
     return largest + math.log(denominator)
 
 
+# Rows that are added up by themselves: long sums of float32 would lose places.
+_ROWS_OF_SUM = 64
+
+
+@inner
+def _largest(raw, t, first, stride):
+    """Return the largest of the rows of a register, two by two."""
+    a = get(raw, t, first)
+    b = a
+    for k in range(first + stride, raw.shape[1] - stride, 2 * stride):
+        a, b = maximum(a, get(raw, t, k)), maximum(b, get(raw, t, k + stride))
+    last = raw.shape[1] - stride + first
+    return maximum(maximum(a, b), get(raw, t, last))
+
+
+@inner
+def _exponentials(powers, raw, t, first, stride, zero):
+    """Write the powers of e, of which the largest is 1; return their sum."""
+    largest, total = _largest(raw, t, first, stride), zero
+    for begin in range(first, raw.shape[1], _ROWS_OF_SUM * stride):
+        part = zero
+        for k in range(begin, min(begin + _ROWS_OF_SUM * stride, raw.shape[1]), stride):
+            power = exp(get(raw, t, k) - largest)
+            put(powers, t, k, power)
+            part = part + power
+        total = total + part
+    return largest, total
+
+
+@inner
+def _row_sum(raw, t, first, stride, zero):
+    """Return the sum of the rows of a register."""
+    total = zero
+    for begin in range(first, raw.shape[1], _ROWS_OF_SUM * stride):
+        part = zero
+        for k in range(begin, min(begin + _ROWS_OF_SUM * stride, raw.shape[1]), stride):
+            part = part + get(raw, t, k)
+        total = total + part
+    return total
+
+
+# Rows of the scratch of `multiclass_log_loss`.
+_LARGEST, _DENOMINATOR, _RAW_SUM, _FACTOR, _SHIFT, _ZERO = range(6)
+
+
 @kernel
 def multiclass_log_loss(raw, d_raw, target, weight, levels, n_steps):
     """``log(sum exp(raw)) - raw[y]``, y the number of the class.
@@ -171,18 +218,41 @@ def multiclass_log_loss(raw, d_raw, target, weight, levels, n_steps):
     """
     n_classes, smoothing = raw.shape[1], levels[0]
     shared = smoothing / n_classes
+    # what follows works on rows of one register
+    n_lanes = min(REGISTER_BYTES // raw.itemsize, raw.shape[2])
+    stride = raw.shape[2] // n_lanes
+    rows = raw.reshape(raw.shape[0], n_classes * stride, n_lanes)
+    d_rows = d_raw.reshape(rows.shape)
+    scratch = np.zeros((1, 6, n_lanes), raw.dtype)
+    zero = get(scratch, 0, _ZERO)
     value = 0.0
     for t in range(n_steps[0]):
-        for lane in range(weight.shape[2]):
-            w, y = weight[t, 0, lane], int(target[t, 0, lane])
-            log_denominator = _softmax_into(d_raw, raw, t, lane)
-            value += w * (log_denominator - (1.0 - smoothing) * raw[t, y, lane])
+        for first in range(stride):
+            largest, total = _exponentials(d_rows, rows, t, first, stride, zero)
+            put(scratch, 0, _LARGEST, largest)
+            put(scratch, 0, _DENOMINATOR, total)
             if smoothing > 0.0:
-                for k in range(n_classes):
-                    value -= w * shared * raw[t, k, lane]
-            d_raw[t, y, lane] -= 1.0 - smoothing
-            for k in range(n_classes):
-                d_raw[t, k, lane] = w * (d_raw[t, k, lane] - shared)
+                put(scratch, 0, _RAW_SUM, _row_sum(rows, t, first, stride, zero))
+            for i in range(n_lanes):
+                lane = first * n_lanes + i
+                w = weight[t, 0, lane] if lane < weight.shape[2] else 0.0
+                scratch[0, _FACTOR, i] = w / scratch[0, _DENOMINATOR, i]
+                scratch[0, _SHIFT, i] = w * shared
+                if w > 0.0:
+                    y = int(target[t, 0, lane])
+                    loss = scratch[0, _LARGEST, i] - raw[t, y, lane]
+                    loss += math.log(scratch[0, _DENOMINATOR, i])
+                    if smoothing > 0.0:
+                        loss += smoothing * raw[t, y, lane]
+                        loss -= shared * scratch[0, _RAW_SUM, i]
+                    value += w * loss
+            factor, shift = get(scratch, 0, _FACTOR), get(scratch, 0, _SHIFT)
+            for k in range(first, n_classes * stride, stride):
+                d = get(d_rows, t, k) * factor - shift
+                put(d_rows, t, k, where_positive(factor, d, 0.0))
+        for lane in range(weight.shape[2]):
+            y = int(target[t, 0, lane])
+            d_raw[t, y, lane] -= weight[t, 0, lane] * (1.0 - smoothing)
     return value
 
 

@@ -166,6 +166,9 @@ class Samples:
         return cls(*inputs, targets.take(rows), weights.take(rows), n.cumsum() - n, n)
 
 
+_NOTHING = Recording()
+
+
 class Workspace:
     """The buffers of one thread: those of every layer, for one shard at a time.
 
@@ -355,6 +358,8 @@ class TrainingWorkspace(Workspace):
         That of the targets: `predicted`, or labels with lengths of their own.
     gradient : ndarray of shape (n_parameters,)
         To which running `program` adds; it returns the loss.
+    reset, carry : ndarray
+        Programs that do nothing, but for `record_pieces`.
     """
 
     def __init__(
@@ -400,6 +405,7 @@ class TrainingWorkspace(Workspace):
             self._record_forward(calls)
             self._record_backward(calls, network, loss, levels)
         self.program = calls.program()
+        self.reset = self.carry = _NOTHING.program()
 
     def _record_feed(self, calls, network, feedback):
         """Let the network read the targets, or in part what it predicts of them.

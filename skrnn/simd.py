@@ -43,6 +43,7 @@ def _vector_bits():
 
 
 VECTOR_BITS = _vector_bits()
+REGISTER_BYTES = VECTOR_BITS // 8
 
 
 def lane_count(dtype):

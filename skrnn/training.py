@@ -98,6 +98,8 @@ class Trainer:
         it may change between epochs, see `TrainingWorkspace`.
     """
 
+    _max_slots = MAX_SLOTS
+
     def __init__(
         self,
         network,
@@ -130,13 +132,13 @@ class Trainer:
         self._feedback = feedback
         dtype = parameters.dtype
         lengths = training_set.data.lengths[training_set.rows]
-        self._longest = int(lengths.max())
+        self._n_steps = int(lengths.max())  # of the buffers
         self._lanes = self._choose_lanes(lengths)
         self._n_batches_seen = 0
         schedule.begin(-(-len(training_set.rows) // self.batch_size))
         self._packed = PackedParameters(network, parameters, self._lanes, training=True)
         n_shards = -(-self.batch_size // self._lanes.n_samples)
-        n_slots = min(n_shards, MAX_SLOTS)
+        n_slots = min(n_shards, self._max_slots)
         self._slots = aligned_zeros((n_slots, parameters.size), dtype)
         # what the recorded update reads and writes beside the slots
         self._n_slots = np.array([n_slots], dtype=np.int64)
@@ -176,24 +178,27 @@ class Trainer:
 
     def threads(self):
         """Return the `Threads` for epochs."""
+        return Threads(self.n_threads, self._make_workspace)
+
+    def _make_workspace(self):
         targets, n_label_steps = self.training_set.targets, 0
         if self.network.turns or getattr(self.loss, "labels_apart", False):
             n_label_steps = int(targets.lengths[self.training_set.rows].max())
+        return TrainingWorkspace(
+            self.network,
+            self._packed,
+            self._n_steps,
+            targets.n_channels,
+            self.loss,
+            self.levels,
+            adversarial_eps=self._adversarial_eps,
+            n_label_steps=n_label_steps,
+            feedback=self._feedback,
+        )
 
-        def make_workspace():
-            return TrainingWorkspace(
-                self.network,
-                self._packed,
-                self._longest,
-                targets.n_channels,
-                self.loss,
-                self.levels,
-                adversarial_eps=self._adversarial_eps,
-                n_label_steps=n_label_steps,
-                feedback=self._feedback,
-            )
-
-        return Threads(self.n_threads, make_workspace)
+    def _workspace(self, own, slot):
+        """Return the workspace in which a slot is filled: the thread's own."""
+        return own
 
     def epoch(self, threads, random_state, shuffle, n_samples_seen):
         """Pass once over the rows, with `shuffle` in a new order; return the mean loss.
@@ -255,7 +260,7 @@ class Trainer:
     def _on_one_thread(self, threads, samples, batches, rates, weight_sums, losses):
         """Do it all in one call."""
         _train_on_batches(
-            *self._arguments(threads.workspace, samples),
+            *self._arguments(self._workspace(threads.workspace, 0), samples),
             batches.shards,
             batches.batches,
             self._slots,
@@ -283,7 +288,7 @@ class Trainer:
 
             def train(workspace, s, bounds=bounds, weight_sum=weight_sum):
                 return _train_on_shards(
-                    *self._arguments(workspace, samples),
+                    *self._arguments(self._workspace(workspace, s), samples),
                     batches.shards,
                     bounds[s],
                     bounds[s + 1],
@@ -305,6 +310,7 @@ class Trainer:
         labels = workspace.shard.labels
         return (
             workspace.program,
+            workspace.carry,
             samples.values,
             samples.starts,
             samples.lengths,
@@ -330,6 +336,7 @@ class Trainer:
 @kernel
 def _train_on_shards(
     program,
+    carry,
     values,
     starts,
     lengths,
@@ -378,6 +385,7 @@ def _train_on_shards(
         )
         noise[0], noise[1] = noise_key[0], noise_key[1] + s
         loss += replay(program)
+        replay(carry)
     for i in range(len(gradient)):
         slot[i] = gradient[i]
     return loss
@@ -386,6 +394,7 @@ def _train_on_shards(
 @kernel
 def _train_on_batches(
     program,
+    carry,
     values,
     starts,
     lengths,
@@ -426,6 +435,7 @@ def _train_on_batches(
         for s in range(n_slots[0]):
             loss += _train_on_shards(
                 program,
+                carry,
                 values,
                 starts,
                 lengths,

@@ -9,7 +9,7 @@ import numpy as np
 
 from skrnn._jit import kernel
 from skrnn.lanes import SamplesInLanes
-from skrnn.network import TrainingWorkspace, load, load_targets
+from skrnn.network import load, load_targets
 from skrnn.recording import replay
 from skrnn.threads import Threads
 from skrnn.training import Trainer
@@ -31,8 +31,8 @@ class TruncatedTrainer(Trainer):
     """
 
     def __init__(self, n_steps, *args, **kwargs):
-        self._n_steps = n_steps
         super().__init__(*args, **kwargs)
+        self._n_steps = min(n_steps, self._n_steps)
 
     def _choose_lanes(self, lengths):
         lanes = SamplesInLanes(self.parameters.dtype, 2)
@@ -41,27 +41,17 @@ class TruncatedTrainer(Trainer):
 
     def threads(self):
         """Return the `Threads` for epochs: pieces follow each other on one."""
+        return Threads(1, self._make_workspace)
 
-        def make_workspace():
-            workspace = TrainingWorkspace(
-                self.network,
-                self._packed,
-                min(self._longest, self._n_steps),
-                self.training_set.targets.n_channels,
-                self.loss,
-                self.levels,
-                adversarial_eps=self._adversarial_eps,
-            )
-            workspace.record_pieces()
-            return workspace
-
-        return Threads(1, make_workspace)
+    def _make_workspace(self):
+        workspace = super()._make_workspace()
+        workspace.record_pieces()
+        return workspace
 
     def _on_one_thread(self, threads, samples, batches, rates, weight_sums, losses):
         workspace = threads.workspace
         _train_on_pieces(
             workspace.reset,
-            workspace.carry,
             int(self.network.per_step),
             *self._arguments(workspace, samples),
             batches.shards,
@@ -81,9 +71,9 @@ class TruncatedTrainer(Trainer):
 @kernel
 def _train_on_pieces(
     reset,
-    carry,
     per_step,
     program,
+    carry,
     values,
     starts,
     lengths,

@@ -14,6 +14,7 @@ from skrnn.activations import (
     _split_exp,
     activate,
     derivative_times,
+    exp,
 )
 from skrnn.simd import get, lane_count, put
 from tests.oracles import recurrent
@@ -208,6 +209,39 @@ def test_split_exp_combines_to_exp():
     exact = np.exp(x.astype(np.longdouble))
     error = relative_error(out.ravel()[: len(x)], exact)
     assert error.max() < 4 * np.finfo(np.float64).eps
+
+
+@compiled
+def _power(x, out):
+    for t in range(x.shape[0]):
+        put(out, t, 0, exp(get(x, t, 0)))
+
+
+def power(x):
+    z = in_lanes(x)
+    out = np.empty_like(z)
+    _power(z, out)
+    return out.ravel()[: len(x)]
+
+
+# what is below the smallest normal number is 0, and nothing is infinite
+@pytest.mark.parametrize(
+    "dtype, lowest, highest", [(np.float32, -87.3, 88.0), (np.float64, -708.0, 708.0)]
+)
+def test_exp(dtype, lowest, highest):
+    edges = np.nextafter(np.array([lowest, highest], dtype), dtype(0))
+    x = np.sort(np.concatenate([whole_range(dtype), edges]))
+    result = power(x)
+    assert result.dtype == dtype
+    inside = (lowest < x) & (x < highest)
+    exact = np.exp(x[inside].astype(np.longdouble))
+    tolerance = 2e-7 if dtype == np.float32 else 4 * np.finfo(dtype).eps
+    assert relative_error(result[inside], exact).max() < tolerance
+    assert_array_equal(result[x < dtype(lowest)], 0.0)
+    assert_allclose(result[x > highest], np.exp(highest), rtol=1e-6)
+    assert power(np.array([0.0, -0.0], dtype)).tolist() == [1.0, 1.0]
+    not_a_number = np.full(1, np.nan, dtype)
+    assert np.isnan(power(not_a_number)).all()
 
 
 def test_codes_are_distinct():

@@ -12,10 +12,11 @@ from skrnn import prediction
 from skrnn.architecture import Noise
 from skrnn.cells import CELLS
 from skrnn.lanes import SamplesInLanes
-from skrnn.losses import multiclass_log_loss, squared_error
+from skrnn.losses import CLASSIFICATION_LOSSES, multiclass_log_loss, squared_error
 from skrnn.network import Network
 from skrnn.parameters import aligned_zeros
 from skrnn.stack import POOLINGS
+from tests.oracles import losses as oracles
 from tests.oracles.buffers import by_unit
 from tests.oracles.derivatives import derivative
 from tests.oracles.harness import (
@@ -384,6 +385,21 @@ def test_gradient_of_classes_by_step_with_smoothed_labels():
     sequences = sequences_of(architecture, RAGGED)
     targets = np.random.default_rng(3).integers(4, size=(sum(RAGGED), 1))
     check_gradient(network, sequences, multiclass_log_loss, targets, 1, levels=[0.2])
+
+
+@pytest.mark.parametrize("name", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("n_classes", [7, 8])
+def test_there_are_no_classes_but_those_asked_for(name, n_classes):
+    """Whose number may be one that buffers of several steps would add a row to."""
+    architecture = replace(architecture_of("steps"), n_outputs=n_classes)
+    network = Network(architecture)
+    sequences = sequences_of(architecture, RAGGED)
+    targets = np.random.default_rng(3).integers(n_classes, size=(sum(RAGGED), 1))
+    loss = CLASSIFICATION_LOSSES[name]["multiclass"].function
+    parameters = parameters_of(network)
+    raw, value, _ = run_network(network, parameters, sequences, loss, targets)
+    expected = getattr(oracles, f"multiclass_{name}")(raw, targets, 1.0, ())
+    assert_allclose(value, expected, rtol=1e-12)
 
 
 def test_pairs_are_taken_by_plain_layers_only():

@@ -166,7 +166,8 @@ def test_steps_count_as_samples_do(name, n_targets):
     steps = [problem(name, n_targets, rng) for _ in range(3)]
     expected = [evaluate(name, *step) for step in steps[:2]]
     raw, target, weight = (
-        np.stack([np.atleast_2d(step[i].T) for step in steps]) for i in range(3)
+        np.ascontiguousarray([np.atleast_2d(step[i].T) for step in steps])
+        for i in range(3)
     )
     d_raw, n_steps = np.full_like(raw, 9.0), np.array([2, 0, raw.shape[2]])
     levels = levels_of(name)
@@ -175,6 +176,46 @@ def test_steps_count_as_samples_do(name, n_targets):
     for t, (_, d) in enumerate(expected):
         assert_array_equal(d_raw[t].T, d)
     assert_array_equal(d_raw[2], 9.0)
+
+
+# --- many classes ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("share", [0.0, 0.2])
+@pytest.mark.parametrize("n_registers", [1, 2])
+@pytest.mark.parametrize("n_classes", [2, 3, 64, 65, 131, 300])
+def test_many_classes(n_classes, n_registers, share, dtype):
+    """Rows of one register and of two, and sums of blocks of rows."""
+    rng = np.random.default_rng(12)
+    n = n_registers * lane_count(dtype)
+    raw = (5.0 * rng.normal(size=(n, n_classes))).astype(dtype)
+    raw[0] -= raw[0].max()  # for once the sum of the powers is known to be small
+    y, weights = rng.integers(n_classes, size=(n, 1)), rng.uniform(0.5, 2.0, size=n)
+    levels = np.array([share], dtype)
+    value, d_raw = evaluate(
+        "multiclass_log_loss", raw, y.astype(dtype), weights, levels
+    )
+    raw = raw.astype(np.float64)
+    labels = (1.0 - share) * np.eye(n_classes)[y[:, 0]] + share / n_classes
+    shifted = raw - np.logaddexp.reduce(raw, axis=1, keepdims=True)
+    tolerance = 1e-6 if dtype == np.float32 else 1e-14
+    expected = -np.sum(weights[:, None] * labels * shifted)
+    assert_allclose(value, expected, rtol=tolerance)
+    expected = weights[:, None] * (np.exp(shifted) - labels)
+    assert_allclose(d_raw, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_lanes_without_a_place_for_targets_get_no_gradient():
+    """Pairs of units leave half of the lanes of the output without a sequence."""
+    rng = np.random.default_rng(13)
+    raw = rng.normal(size=(1, 3, 8))
+    raw[:, :, 4:] = np.nan
+    d_raw, target, weight = np.full_like(raw, 9.0), np.zeros((1, 1, 4)), np.ones(4)
+    arguments = np.zeros(1), np.array([1, 0, 4])
+    loss = LOSSES["multiclass_log_loss"].function
+    assert np.isfinite(loss(raw, d_raw, target, weight[None, None], *arguments))
+    assert_array_equal(d_raw[:, :, 4:], 0.0)
 
 
 # --- label smoothing ------------------------------------------------------------------

@@ -10,12 +10,12 @@ import math
 import numpy as np
 
 from skrnn._jit import kernel
-from skrnn.activations import tanh
+from skrnn.activations import exp, tanh
 from skrnn.lanes import by_lane
 from skrnn.layers._base import Buffers, add_over_lanes
 from skrnn.layers._moves import add
 from skrnn.layers.dense import Dense
-from skrnn.simd import get, put
+from skrnn.simd import get, maximum, put
 
 
 class DotAttention:
@@ -85,10 +85,10 @@ class DotAttention:
 
     def forward(self, calls, packed, x, states, buffers, shard):
         """Fill the output: the contexts of all states."""
-        n_both = shard.labels.n_steps, shard.n_steps
+        n_both, weights = (shard.labels.n_steps, shard.n_steps), buffers.weights
         self._score(calls, packed, states, buffers, shard)
-        calls.add(_softmax, by_lane(buffers.weights), shard.lengths, *n_both)
-        calls.add(_mix, buffers.output, buffers.weights, x, *n_both, self.n_memory)
+        calls.add(_softmax, weights, by_lane(weights), shard.lengths, *n_both)
+        calls.add(_mix, buffers.output, weights, x, *n_both, self.n_memory)
 
     def _score(self, calls, packed, states, buffers, shard):
         calls.add(
@@ -224,22 +224,23 @@ def _score_products(out, a, b, n_a, n_b, n_units):
 
 
 @kernel
-def _softmax(weights, lengths, n_steps, n_memory_steps):
+def _softmax(scores, in_lanes, lengths, n_steps, n_memory_steps):
     """Turn the scores of each memory's own steps into weights; others have none."""
+    n, lowest = n_memory_steps[0], np.finfo(scores.dtype).min
     for t in range(n_steps[0]):
         for lane in range(len(lengths)):
-            n, largest = lengths[lane], weights[t, 0, lane]
-            for s in range(1, n):
-                largest = max(largest, weights[t, s, lane])
-            total = 0.0
-            for s in range(n):
-                weight = math.exp(weights[t, s, lane] - largest)
-                weights[t, s, lane] = weight
-                total += weight
-            for s in range(n):
-                weights[t, s, lane] /= total
-            for s in range(max(n, 0), n_memory_steps[0]):
-                weights[t, s, lane] = 0.0
+            for s in range(lengths[lane], n):
+                in_lanes[t, s, lane] = 0.5 * lowest
+        largest = get(scores, t, 0)
+        for s in range(1, n):
+            largest = maximum(get(scores, t, s), largest)
+        total = 0.0 * largest
+        for s in range(n):
+            weight = exp(get(scores, t, s) - largest)
+            put(scores, t, s, weight)
+            total = total + weight
+        for s in range(n):
+            put(scores, t, s, get(scores, t, s) / total)
 
 
 @kernel

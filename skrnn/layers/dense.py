@@ -1,6 +1,7 @@
 """A dense layer: an affine map of one vector for each sequence, or for each step."""
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -62,13 +63,16 @@ class Dense(Layer):
 
     def allocate(self, n_steps, lanes, training):
         """Return the buffers of a shard of at most `n_steps` steps."""
+        # losses take all rows of raw predictions for classes
+        padded = self._code != IDENTITY
+        rows = partial(lanes.rows, n_steps, self.n_outputs, padded=padded)
         buffers = Buffers(
-            output=lanes.rows(n_steps, self.n_outputs),
+            output=rows(),
             n_input_rows=lanes.n_rows(self.n_inputs),
             n_output_rows=lanes.n_rows(self.n_outputs),
         )
         if training:
-            buffers.d_output = lanes.rows(n_steps, self.n_outputs)
+            buffers.d_output = rows()
             buffers.panel = new_panel(lanes.dtype)
         return buffers
 

@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from skrnn._jit import kernel
+from skrnn._jit import ZERO, kernel
 from skrnn.lanes import by_lane
 from skrnn.layers._base import Buffers, Layer
+from skrnn.panels import transpose_tile
+from skrnn.parameters import aligned_zeros
+from skrnn.simd import REGISTER_BYTES, lane_count
 
 
 class Embedding(Layer):
@@ -58,9 +61,15 @@ class Embedding(Layer):
 
     def allocate(self, n_steps, lanes, training):
         """Return the buffers of one shard of at most `n_steps` steps."""
-        buffers = Buffers(output=lanes.rows(n_steps, self.n_outputs))
+        n = lane_count(lanes.dtype)
+        n_tiles = -(-self.n_units // n)
+        buffers = Buffers(
+            output=lanes.rows(n_steps, self.n_outputs),
+            tiles=aligned_zeros((n_tiles, lanes.n_samples, n), lanes.dtype),
+        )
         if training:
             buffers.d_output = lanes.rows(n_steps, self.n_outputs)
+            buffers.panel = aligned_zeros((lanes.n_samples, n_tiles * n), lanes.dtype)
         return buffers
 
     def forward(self, calls, packed, x, buffers, shard):
@@ -70,7 +79,15 @@ class Embedding(Layer):
             vectors = packed[f"{place}.vectors"]
             first = i * self.n_units
             calls.add(
-                _look_up, out, x, place, first, vectors, shard.lengths, shard.n_steps
+                _look_up,
+                out,
+                x,
+                place,
+                first,
+                vectors,
+                buffers.tiles,
+                shard.lengths,
+                shard.n_steps,
             )
         first = self.n_units * len(self._n_tokens)
         if len(self._numeric):
@@ -86,8 +103,9 @@ class Embedding(Layer):
                 d_vectors,
                 tokens,
                 place,
-                d_out,
+                buffers.d_output,
                 first,
+                buffers.panel,
                 shard.lengths,
                 shard.n_steps,
             )
@@ -98,24 +116,42 @@ class Embedding(Layer):
 
 
 @kernel
-def _look_up(out, x, place, first, vectors, lengths, n_steps):
+def _look_up(out, x, place, first, vectors, tiles, lengths, n_steps):
+    """Bring vectors into the lanes, square tiles of them at a time."""
+    n_units, n_lanes, n = vectors.shape[1], out.shape[2], tiles.shape[2]
+    n_whole = n_units // n if n_lanes % n == 0 else 0
+    rows = out.reshape(out.shape[0] * out.shape[1], n_lanes)
+    nothing = np.zeros(n_units, vectors.dtype)
     for t in range(n_steps[0]):
-        for lane in range(out.shape[2]):
+        for lane in range(n_lanes):
             token = int(x[t, place, lane])
             known = lane < len(lengths) and t < lengths[lane]
             known = known and 0 <= token < len(vectors)
-            for k in range(vectors.shape[1]):
-                out[t, first + k, lane] = vectors[token, k] if known else 0.0
+            vector = vectors[token] if known else nothing
+            for tile in range(n_whole):
+                for k in range(n):
+                    tiles[tile, lane, k] = vector[tile * n + k]
+            for k in range(n_whole * n, n_units):
+                out[t, first + k, lane] = vector[k]
+        for tile in range(n_whole):
+            row = t * out.shape[1] + first + tile * n
+            for lane in range(0, n_lanes, n):
+                transpose_tile(rows, row, lane, tiles, tile, lane, ZERO)
 
 
 @kernel
-def _add_back(d_vectors, x, place, d_out, first, lengths, n_steps):
-    for lane in range(len(lengths)):
-        for t in range(min(lengths[lane], n_steps[0])):  # of a piece, fewer are here
+def _add_back(d_vectors, x, place, d_out, first, panel, lengths, n_steps):
+    """Add what is in the lanes to vectors, square tiles of it at a time."""
+    n_units, n = d_vectors.shape[1], REGISTER_BYTES // d_out.itemsize
+    for t in range(n_steps[0]):
+        for lane in range(0, len(lengths), n):
+            for k in range(0, n_units, n):
+                transpose_tile(panel, lane, k, d_out, t, first + k, lane)
+        for lane in range(len(lengths)):
             token = int(x[t, place, lane])
-            if 0 <= token < len(d_vectors):
-                for k in range(d_vectors.shape[1]):
-                    d_vectors[token, k] += d_out[t, first + k, lane]
+            if t < lengths[lane] and 0 <= token < len(d_vectors):
+                for k in range(n_units):
+                    d_vectors[token, k] += panel[lane, k]
 
 
 @kernel
