@@ -79,9 +79,18 @@ class Network:
         for layer, parameters in layers:
             layer.initialize(parameters, random_state)
 
-    def flops(self, n_steps):
-        """Multiply-adds of a forward pass over so many steps: a measure of the work."""
-        return n_steps * sum(layer.flops() for layer in self.layers.values())
+    def flops(self, n_steps, n_label_steps=None):
+        """Multiply-adds of a forward pass over so many steps: a measure of the work.
+
+        Where the network turns, `n_label_steps` are the steps of the targets; None
+        means as many.
+        """
+        total, steps = 0, n_steps
+        for layer in self.layers.values():
+            if layer.turns and n_label_steps is not None:
+                steps = n_label_steps
+            total += steps * layer.flops()
+        return total
 
 
 @lru_cache(maxsize=32)

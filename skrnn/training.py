@@ -207,9 +207,12 @@ class Trainer:
         """
         training_set = self.training_set
         lengths, weights = training_set.data.lengths, training_set.sample_weights
+        costs = lengths
+        if self.network.turns:  # of like cost, not of like length, shall be a shard
+            costs = self.network.flops(lengths, training_set.targets.lengths)
         batches = draw_batches(
             training_set.rows,
-            lengths,
+            costs,
             self.batch_size,
             self._lanes.n_samples,
             random_state if shuffle else None,

@@ -177,6 +177,75 @@ def test_without_attention_only_the_mean_of_the_source_counts():
     assert_array_equal(one, other)
 
 
+# --- feedback -------------------------------------------------------------------------
+
+
+def best_or_raw(architecture, raw):
+    """Return what is fed after a prediction."""
+    if architecture.decoder.n_tokens:
+        return raw.argmax(axis=1)[:, None]
+    return raw
+
+
+@pytest.mark.parametrize("name", ["plain", "all", "numbers", "numbers_none"])
+def test_feedback_replaces_labels_by_predictions(name):
+    """All of them, none, and all again: the rate may change from run to run."""
+    architecture = of_name(name)
+    network = Network(architecture)
+    parameters = 2.0 * parameters_of(network)
+    sources, labels, _ = samples_of(architecture, SOURCES, TARGETS)
+    rate = np.array([1.0])
+    training = run_of(architecture, network, parameters, feedback=rate)
+    forced = run_of(architecture, network, parameters)
+    raw, value, gradient = training(sources, labels)
+    views = network.layout.views(parameters)
+    n_changed = 0
+    for x, of_sample, actual in zip(sources, labels, raw, strict=True):
+        first, _ = raw_labels(architecture, views, x, of_sample)
+        replaced = best_or_raw(architecture, first)
+        expected, _ = raw_labels(architecture, views, x, replaced)
+        assert_allclose(actual, expected, rtol=1e-11, atol=1e-12)
+        n_changed += (replaced[:-1] != of_sample[:-1]).any()
+    assert n_changed
+    rate[0] = 0.0
+    actual, expected = training(sources, labels), forced(sources, labels)
+    for one, other in zip(actual[0], expected[0], strict=True):
+        assert_array_equal(one, other)
+    assert actual[1] == expected[1]
+    assert_array_equal(actual[2], expected[2])
+    rate[0] = 1.0
+    _, again, gradient_again = training(sources, labels)
+    assert again == value
+    assert_array_equal(gradient_again, gradient)
+
+
+def test_feedback_replaces_a_share():
+    """By draws of their own for each step of each sample, and for each shard."""
+    architecture = architecture_of()
+    network = Network(architecture)
+    parameters = parameters_of(network)
+    bias = network.layout.views(parameters)["output.bias"]
+    bias[:] = [0.0, 100.0, 0.0, 0.0]  # 1 is always predicted, and never a label
+    rate = np.array([0.3])
+    training = run_of(architecture, network, parameters, 1, feedback=rate)
+    n = training.lanes.n_samples
+    turn = next(p for p in training.workspace.stack if p.layer.turns)
+    masks = []
+    for _ in range(2):
+        training([np.zeros((2, 1))] * n, [np.full((8, 1), 2)] * n)
+        fed = turn.buffers.fed.reshape(8, -1, n)[:, 0]
+        assert_array_equal(fed[0], 3)
+        assert set(fed[1:].ravel()) == {1, 2}
+        masks.append(fed[1:] == 1)
+    assert_array_equal(*masks)
+    training([np.zeros((2, 1))] * 3 * n, [np.full((8, 1), 2)] * 3 * n)  # other shards
+    fed = turn.buffers.fed.reshape(8, -1, n)[1:, 0]
+    assert ((fed == 1) != masks[0]).any()
+    shares = [np.mean(mask) for mask in (masks[0], fed == 1)]
+    assert 0.1 < np.mean(shares) < 0.5
+    assert (masks[0] != masks[0][:, :1]).any() and (masks[0] != masks[0][:1]).any()
+
+
 # --- gradients ------------------------------------------------------------------------
 
 
@@ -221,3 +290,9 @@ def test_gradient(name, cell, n_registers):
 def test_gradient_under_noise(name):
     noise = Noise(0.1, 0.2, 0.2, 0.2)
     check_slopes(of_name(name), noise)
+
+
+@pytest.mark.parametrize("name", ["plain", "all"])
+def test_gradient_with_feedback(name):
+    """What is fed is part of the function as long as the best tokens stay the same."""
+    check_slopes(of_name(name), Noise(dropout=0.2), feedback=np.array([0.5]))
