@@ -67,7 +67,7 @@ class Decoding:
         shape = n_hypotheses, self._groups[0].state.shape[1]
         self._states = np.empty(shape, parameters.dtype)
         shape = n_hypotheses, network.n_outputs
-        self._raw = np.empty(shape, parameters.dtype)
+        self._raw = np.zeros(shape, parameters.dtype)
         self._n = 0
         self._threads = Threads(n_threads, object)
 
@@ -82,9 +82,7 @@ class Decoding:
         size = self._lanes.n_samples
         tasks = [
             (group, first, min(first + size, self._n))
-            for group, first in zip(
-                self._groups, range(0, self._n, size), strict=False
-            )
+            for group, first in zip(self._groups, range(0, self._n, size), strict=False)
         ]
         flops = self._network.flops(self._n * n_steps)
         self._threads.map(lambda _, task: function(*task), tasks, flops)

@@ -270,9 +270,7 @@ def check_slopes(architecture, noise=None, n_registers=1, parameters=None, **opt
             direction[where] = rng.normal(size=where.stop - where.start)
             direction /= np.linalg.norm(direction)
             slope = derivative(value, parameters, direction, step=2e-5)
-            assert_allclose(
-                flat @ direction, slope, rtol=2e-7, atol=2e-8, err_msg=name
-            )
+            assert_allclose(flat @ direction, slope, rtol=2e-7, atol=2e-8, err_msg=name)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,9 @@ class Dense(Layer):
                 shard.n_steps,
                 self._code,
             )
-        d_bias = gradients["bias"] if self._has_bias else np.zeros(self.n_outputs, x.dtype)
+        d_bias = (
+            gradients["bias"] if self._has_bias else np.zeros(self.n_outputs, x.dtype)
+        )
         calls.add(
             add_gradients,
             gradients["weights"],

@@ -2,9 +2,15 @@
 
 import numpy as np
 
-from skrnn.network import Samples, load, load_targets, measure_labels
-from skrnn.network import PackedParameters, TrainingWorkspace
 from skrnn.lanes import SamplesInLanes
+from skrnn.network import (
+    PackedParameters,
+    Samples,
+    TrainingWorkspace,
+    load,
+    load_targets,
+    measure_labels,
+)
 from skrnn.recording import run
 from tests.oracles.harness import Ragged
 from tests.oracles.network import embedded_tokens, parts, recurrent
