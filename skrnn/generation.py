@@ -4,11 +4,13 @@ The sources are read once; then each hypothesis, a target begun, is a lane. Step
 those of the same kernels that learn.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from skrnn._jit import kernel
+from skrnn.activations import exp
 from skrnn.lanes import SamplesInLanes, by_lane
 from skrnn.layers import Labels
 from skrnn.network import (
@@ -21,6 +23,7 @@ from skrnn.network import (
     load,
 )
 from skrnn.recording import Recording, replay
+from skrnn.simd import get, maximum, put
 from skrnn.threads import Threads
 
 # Hypotheses that are written together: enough to fill the lanes of several threads.
@@ -41,6 +44,8 @@ class Decoding:
     n_source_steps, n_hypotheses : int
         The most that there will be.
     n_threads : int, default=1
+    log_softmax : bool, default=False
+        Whether predictions are log-probabilities of tokens, not raw.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Decoding:
         n_source_steps,
         n_hypotheses,
         n_threads=1,
+        log_softmax=False,
     ):
         one, two = (SamplesInLanes(parameters.dtype, n) for n in (1, 2))
         self._lanes = one if n_hypotheses <= one.n_samples else two
@@ -60,7 +66,7 @@ class Decoding:
         parameters = parameters.copy()
         packed = PackedParameters(network, parameters, self._lanes, training=False)
         self._groups = [
-            _Group(network, packed, n_source_steps)
+            _Group(network, packed, n_source_steps, log_softmax)
             for _ in range(-(-n_hypotheses // self._lanes.n_samples))
         ]
         self._fed = np.empty((n_hypotheses, self._groups[0].n_fed), parameters.dtype)
@@ -111,7 +117,7 @@ class Decoding:
         self._on_groups(read, int(samples.lengths.max()))
 
     def step(self, fed=None, writes=None):
-        """Return the raw predictions of the next step of each hypothesis.
+        """Return the predictions of the next step of each hypothesis.
 
         Parameters
         ----------
@@ -122,7 +128,7 @@ class Decoding:
 
         Returns
         -------
-        raw : ndarray of shape (n_hypotheses, n_outputs)
+        predictions : ndarray of shape (n_hypotheses, n_outputs)
             Overwritten by the next step.
         """
         n = self._n
@@ -173,7 +179,7 @@ class Decoding:
 class _Group(Workspace):
     """The hypotheses that are in the lanes together."""
 
-    def __init__(self, network, packed, n_source_steps):
+    def __init__(self, network, packed, n_source_steps, log_softmax):
         n = packed.lanes.n_samples
         sizes = np.ones(n, np.int64), np.array([1, 0, n])
         labels = Labels(*sizes, np.zeros(2, np.int64), room=1)
@@ -196,6 +202,10 @@ class _Group(Workspace):
         states.record(self._write_calls, bring_in)
         place.layer.write(self._write_calls, *arguments)
         self._record_forward(self._write_calls, turn + 1)
+        if log_softmax:
+            logs = packed.lanes.rows(1, 1)
+            raw, n_outputs = self.stack[-1].buffers.output, network.n_outputs
+            self._write_calls.add(_log_softmax, raw, n_outputs, logs, by_lane(logs))
         place.layer.carry(self._write_calls, place.buffers, place.shard)
         states.record(self._write_calls, bring_out)
         self.reading = self._read_calls.program()
@@ -216,14 +226,34 @@ def _write(program, first, last, all_fed, fed, all_states, state, raw, all_raw):
         for k in range(state.shape[1]):
             state[i - first, k] = all_states[i, k]
     replay(program)
+    n_outputs = all_raw.shape[1]
+    for block in range(0, n_outputs, 16):  # of rows that stay in the cache
+        for i in range(first, last):
+            for k in range(block, min(block + 16, n_outputs)):
+                all_raw[i, k] = raw[0, k, i - first]
     for i in range(first, last):
-        for k in range(all_raw.shape[1]):
-            all_raw[i, k] = raw[0, k, i - first]
         for k in range(state.shape[1]):
             all_states[i, k] = state[i - first, k]
 
 
-def _decodings(model, data, n_each, n_threads):
+@kernel
+def _log_softmax(raw, n, logs, in_lanes):
+    """Replace raw predictions by log-probabilities; `logs` is scratch of a row."""
+    largest = get(raw, 0, 0)
+    for k in range(1, n):
+        largest = maximum(get(raw, 0, k), largest)
+    total = exp(get(raw, 0, 0) - largest)
+    for k in range(1, n):
+        total = total + exp(get(raw, 0, k) - largest)
+    put(logs, 0, 0, total)
+    for lane in range(in_lanes.shape[2]):
+        in_lanes[0, 0, lane] = math.log(in_lanes[0, 0, lane])
+    shift = largest + get(logs, 0, 0)
+    for k in range(n):
+        put(raw, 0, k, get(raw, 0, k) - shift)
+
+
+def _decodings(model, data, n_each, n_threads, log_softmax=False):
     """Yield some sources at a time, read, the longest first: rows and a `Decoding`.
 
     Each of them begins `n_each` hypotheses, which are neighbours.
@@ -239,6 +269,7 @@ def _decodings(model, data, n_each, n_threads):
         int(data.lengths.max()),
         at_once * n_each,
         n_threads,
+        log_softmax,
     )
     with decoding:
         for first in range(0, len(order), at_once):
@@ -251,7 +282,7 @@ def _decodings(model, data, n_each, n_threads):
 # --- targets that are known -----------------------------------------------------------
 
 
-def follow(model, data, targets, n_threads=1):
+def follow(model, data, targets, n_threads=1, log_softmax=False):
     """Let the decoder read known targets, and tell what it predicts of each.
 
     Parameters
@@ -263,26 +294,28 @@ def follow(model, data, targets, n_threads=1):
         The sources.
     targets : list of ndarray of shape (n_target_steps, n_channels)
     n_threads : int, default=1
+    log_softmax : bool, default=False
+        Whether predictions are log-probabilities of tokens, not raw.
 
     Yields
     ------
     rows : ndarray
         The samples that this is about: those whose target has this step.
     step : int
-    raw : ndarray of shape (len(rows), n_outputs)
-        The raw predictions of this step.
+    predictions : ndarray of shape (len(rows), n_outputs)
+        Those of this step.
     decoding : Decoding
     places : ndarray
         Where they are among the hypotheses of `decoding`.
     """
-    for rows, decoding in _decodings(model, data, 1, n_threads):
+    for rows, decoding in _decodings(model, data, 1, n_threads, log_softmax):
         lengths = np.array([len(targets[row]) for row in rows])
         fed = np.zeros((len(rows), len(targets[rows[0]][0])))
         for t in range(lengths.max()):
             writes = t < lengths
-            raw = decoding.step(fed if t else None, writes)
+            predictions = decoding.step(fed if t else None, writes)
             (places,) = writes.nonzero()
-            yield rows[places], t, raw[places], decoding, places
+            yield rows[places], t, predictions[places], decoding, places
             for place in places:
                 fed[place] = targets[rows[place]][t]
 
@@ -297,12 +330,9 @@ def log_probabilities(model, data, targets, n_threads=1):
     log_probabilities : list of ndarray of float64 of shape (n_target_steps,)
     """
     results = [np.empty(len(of_sample)) for of_sample in targets]
-    for rows, t, raw, *_ in follow(model, data, targets, n_threads):
-        raw = raw.astype(np.float64)
-        largest = raw.max(axis=1)
-        total = largest + np.log(np.exp(raw - largest[:, None]).sum(axis=1))
-        for i, row in enumerate(rows):
-            results[row][t] = raw[i, int(targets[row][t, 0])] - total[i]
+    for rows, t, logs, *_ in follow(model, data, targets, n_threads, True):
+        for row, of_sample in zip(rows, logs, strict=True):
+            results[row][t] = of_sample[int(targets[row][t, 0])]
     return results
 
 
@@ -413,7 +443,7 @@ def beam_search(
     length_penalty : float, default=1.0
         At least 0.
     never : sequence of int, default=()
-        Tokens that are not written, as if they had no probability.
+        Tokens that are not written, however likely.
 
     Returns
     -------
@@ -422,13 +452,13 @@ def beam_search(
         others only where there are too few of these.
     """
     never, results = np.array(never, np.int64), [[] for _ in data.lengths]
-    for rows, decoding in _decodings(model, data, width, n_threads):
+    for rows, decoding in _decodings(model, data, width, n_threads, True):
         beams = _Beams(max_steps[rows], end, width, n_best, length_penalty)
         fed = None
         while not beams.done.all():
-            raw = decoding.step(fed, np.repeat(~beams.done, width))
-            raw[:, never] = -np.inf
-            beams.extend(raw)
+            logs = decoding.step(fed, np.repeat(~beams.done, width))
+            logs[:, never] = -np.inf
+            beams.extend(logs)
             decoding.reorder(beams.parents())
             fed = beams.tokens[-1].reshape(-1, 1)
         for row, found in zip(rows, beams.best(), strict=True):
@@ -458,14 +488,14 @@ class _Beams:
         self.done = np.zeros(n, bool)
         self._ended = [[] for _ in range(n)]
 
-    def extend(self, raw):
-        """Go on with the best tokens of all hypotheses of a source."""
+    def extend(self, logs):
+        """Go on with the best of all hypotheses of a source and all tokens."""
         n, width = self.scores.shape
         # one of those of a hypothesis may be the end
-        shape = n, width, min(width + 1, raw.shape[1])
+        shape = n, width, min(width + 1, logs.shape[1])
         tokens, scores = np.empty(shape, np.int64), np.empty(shape)
         n_all = n * width
-        _best_tokens(raw, tokens.reshape(n_all, -1), scores.reshape(n_all, -1))
+        _best_tokens(logs, tokens.reshape(n_all, -1), scores.reshape(n_all, -1))
         scores += self.scores[:, :, None]
         scores, tokens = scores.reshape(n, -1), tokens.reshape(n, -1)
         origins = np.arange(scores.shape[1]) // shape[2]
@@ -532,27 +562,21 @@ class _Beams:
 
 
 @kernel
-def _best_tokens(raw, tokens, log_probabilities):
-    """Write for each row the most likely tokens, from the best on.
+def _best_tokens(logs, tokens, best):
+    """Write for each row the most likely tokens, and their logarithms, best first.
 
     Of two that are equally likely the one of the smaller number comes first.
     """
-    n_best = tokens.shape[1]
-    for i in range(len(raw)):
-        n = 0
-        for token in range(raw.shape[1]):
-            value = raw[i, token]
-            if n < n_best or value > log_probabilities[i, n - 1]:
-                at = min(n, n_best - 1)
-                while at > 0 and value > log_probabilities[i, at - 1]:
-                    log_probabilities[i, at] = log_probabilities[i, at - 1]
-                    tokens[i, at] = tokens[i, at - 1]
-                    at -= 1
-                log_probabilities[i, at], tokens[i, at] = value, token
-                n = min(n + 1, n_best)
-        largest, total = log_probabilities[i, 0], 0.0
-        for token in range(raw.shape[1]):
-            total += np.exp(raw[i, token] - largest)
-        shift = largest + np.log(total)
+    n_best, n_tokens = best.shape[1], logs.shape[1]
+    for i in range(len(logs)):
         for k in range(n_best):
-            log_probabilities[i, k] -= shift
+            best[i, k] = -np.inf
+            tokens[i, k] = 0
+        for token in range(n_tokens):
+            value = logs[i, token]
+            if value > best[i, n_best - 1]:
+                at = n_best - 1
+                while at > 0 and value > best[i, at - 1]:
+                    best[i, at], tokens[i, at] = best[i, at - 1], tokens[i, at - 1]
+                    at -= 1
+                best[i, at], tokens[i, at] = value, token
