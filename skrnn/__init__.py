@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from skrnn.regressor import RNNRegressor
     from skrnn.scaling import SequenceScaler
     from skrnn.sequences import Sequences
-    from skrnn.text import SequenceTokenizer
+    from skrnn.text import RNNLanguageModel, SequenceTokenizer
     from skrnn.transformer import RNNTransformer
 
 __all__ = [
     "RNNClassifier",
     "RNNForecaster",
+    "RNNLanguageModel",
     "RNNRegressor",
     "RNNTransformer",
     "SequenceScaler",
@@ -34,6 +35,7 @@ __all__ = [
 _HOMES = {
     "RNNClassifier": "skrnn.classifier",
     "RNNForecaster": "skrnn.forecasting",
+    "RNNLanguageModel": "skrnn.text",
     "RNNRegressor": "skrnn.regressor",
     "RNNTransformer": "skrnn.transformer",
     "SequenceScaler": "skrnn.scaling",

@@ -30,10 +30,11 @@ class _Deferred:
 
 
 if TYPE_CHECKING:
-    from skrnn import epochs, losses, training
+    from skrnn import epochs, losses, softmax, stateful, training
     from skrnn.canonical import canonical_rows
     from skrnn.network import network_of
     from skrnn.optimizers import Optimizer
+    from skrnn.pieces import raw_by_pieces
     from skrnn.prediction import predict_raw
     from skrnn.streaming import Stream, keep_stream, take_stream
     from skrnn.truncated import TruncatedTrainer
@@ -41,9 +42,12 @@ else:
     epochs = _Deferred("skrnn.epochs")
     losses = _Deferred("skrnn.losses")
     training = _Deferred("skrnn.training")
+    softmax = _Deferred("skrnn.softmax")
+    stateful = _Deferred("skrnn.stateful")
     canonical_rows = _Deferred("skrnn.canonical", "canonical_rows")
     network_of = _Deferred("skrnn.network", "network_of")
     Optimizer = _Deferred("skrnn.optimizers", "Optimizer")
+    raw_by_pieces = _Deferred("skrnn.pieces", "raw_by_pieces")
     predict_raw = _Deferred("skrnn.prediction", "predict_raw")
     keep_stream = _Deferred("skrnn.streaming", "keep_stream")
     Stream = _Deferred("skrnn.streaming", "Stream")

@@ -8,6 +8,7 @@ from numba.extending import overload
 
 from skrnn._jit import FASTMATH, inner
 from skrnn.simd import (
+    exponent,
     maximum,
     minimum,
     power_of_two,
@@ -53,6 +54,18 @@ EXP_RANGE = {"float32": (-87.3, 88.0), "float64": (-708.0, 708.0)}
 SINGLE_LOWEST, SINGLE_HIGHEST = EXP_RANGE["float32"]
 LOWEST, HIGHEST = EXP_RANGE["float64"]
 
+# float64: log(m) = 2 s + s R(s^2), s = (m - 1) / (m + 1), 1 / sqrt(2) <= m <= sqrt(2).
+# The coefficients of R are those of fdlibm's log, whose error is below 2^-58.
+LOG_SERIES = (
+    6.666666666666735130e-01,
+    3.999999999940941908e-01,
+    2.857142874366239149e-01,
+    2.222219843214978396e-01,
+    1.818357216161805012e-01,
+    1.531383769920937332e-01,
+    1.479819860511658591e-01,
+)
+
 
 def tanh(x):
     """Hyperbolic tangent."""
@@ -69,6 +82,11 @@ def exp(x):
     lowest, highest = EXP_RANGE[str(x.dtype)]
     value = np.exp(np.minimum(x, highest))
     return np.where(x < lowest, 0.0, value).astype(x.dtype)
+
+
+def log(x):
+    """Natural logarithm of float64, of numbers from 1e-307 to 1e307."""
+    return np.log(x)
 
 
 @inner
@@ -144,6 +162,27 @@ def _overload_exp(x):
         return where_positive(LOWEST - x, 0.0, scale * q + scale)
 
     return exp64
+
+
+@overload(log, jit_options={"fastmath": FASTMATH, "error_model": "numpy"})
+def _overload_log(x):
+    if x.dtype != types.float64:
+        return None
+
+    def log64(x):
+        k = exponent(x * math.sqrt(2.0))
+        m = x * power_of_two(0.0 - k)
+        s = (m - 1.0) / (m + 1.0)
+        z = s * s
+        r = LOG_SERIES[6] * z + LOG_SERIES[5]
+        r = r * z + LOG_SERIES[4]
+        r = r * z + LOG_SERIES[3]
+        r = r * z + LOG_SERIES[2]
+        r = r * z + LOG_SERIES[1]
+        r = r * z + LOG_SERIES[0]
+        return k * LN2_HIGH + (s * (r * z + 2.0) + k * LN2_LOW)
+
+    return log64
 
 
 # --- the choices of the simple cell ---------------------------------------------------

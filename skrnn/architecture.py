@@ -71,6 +71,11 @@ class Architecture:
         Numbers that stand for a token.
     decoder : DecoderPart or None
         What writes targets with steps of their own; then there is no pooling.
+    tied : bool
+        Whether the weights of the output layer are the vectors of tokens.
+    cutoffs : tuple of int
+        Where the tails of an adaptive softmax begin, whose raw predictions are those
+        of its head; empty for a plain output.
     """
 
     cell: str
@@ -87,6 +92,8 @@ class Architecture:
     n_tokens: tuple[tuple[int, int], ...] = ()
     embedding_dim: int = 0
     decoder: DecoderPart | None = None
+    tied: bool = False
+    cutoffs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,10 @@ class _UnitsSideBySide:
         """Return room for packed weights, and record the packing."""
         return self._packed(calls, weights, n_units, blocks, transposed=False)
 
+    def packed_transposed(self, calls, weights):
+        """Return room for the packed transpose, and record the packing."""
+        return self._packed(calls, weights, len(weights), [0, 1], transposed=True)
+
     def _packed(self, calls, weights, n_units, blocks, transposed):
         n_terms, n_all = reversed(weights.shape) if transposed else weights.shape
         n_rows, units = n_all // n_units * self.n_rows(n_units), self.units_of_row
@@ -171,10 +175,6 @@ class PairsInLanes(_UnitsSideBySide):
         n_rows = _padded(n_steps, n_blocks * self.n_rows(n_units))
         shape = (n_steps, n_rows, 1, lane_count(self.dtype) // 2, 2)
         return aligned_zeros(shape, self.dtype)
-
-    def packed_transposed(self, calls, weights):
-        """Return room for the packed transpose, and record the packing."""
-        return self._packed(calls, weights, len(weights), [0, 1], transposed=True)
 
 
 @dataclass(frozen=True)

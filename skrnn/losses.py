@@ -49,6 +49,26 @@ class Objective:
         raise NotImplementedError
 
 
+class OwnLoss(Objective):
+    """The loss of an output layer that computes it by itself: `AdaptiveSoftmax`."""
+
+    def record(self, calls, workspace, levels):
+        """Record the loss; labels cannot be smoothed."""
+        if np.any(levels):
+            raise ValueError("Labels cannot be smoothed where cutoffs are given.")
+        place = workspace.stack[-1]
+        place.layer.record_loss(
+            calls,
+            place.packed,
+            place.x,
+            place.buffers,
+            workspace.gradients[-1],
+            place.shard,
+            workspace.target,
+            workspace.weight,
+        )
+
+
 @kernel
 def squared_error(raw, d_raw, target, weight, levels, n_steps):
     """``(raw - y)^2 / 2``."""

@@ -66,10 +66,14 @@ class Network:
         )
 
     def parameters_of_layers(self, flat):
-        """Return for each layer a dict of views into a flat vector."""
+        """Return for each layer a dict of views into a flat vector.
+
+        What a layer borrows is among them.
+        """
         views = self.layout.views(flat)
         return [
             {name: views[f"{place}.{name}"] for name in layer.parameter_shapes()}
+            | {name: views[borrowed] for name, borrowed in layer.borrows.items()}
             for place, layer in self.layers.items()
         ]
 
@@ -367,6 +371,8 @@ class TrainingWorkspace(Workspace):
         That of the targets: `predicted`, or labels with lengths of their own.
     gradient : ndarray of shape (n_parameters,)
         To which running `program` adds; it returns the loss.
+    gradients : list of dict of str to ndarray
+        Views into it, for each layer.
     reset, carry : ndarray
         Programs that do nothing, but for `record_pieces`.
     """
@@ -399,6 +405,7 @@ class TrainingWorkspace(Workspace):
         # float64: tiny and huge weights are fine, only their ratios matter
         self.weight = np.zeros((len(self.target), 1, lanes.n_samples))
         self.gradient = aligned_zeros((network.layout.size,), lanes.dtype)
+        self.gradients = network.parameters_of_layers(self.gradient)
         self._calls = calls = Recording()
         for place in self.stack:  # parameters that may have changed
             if place.layer.learn_initial_state:
@@ -407,12 +414,12 @@ class TrainingWorkspace(Workspace):
             calls.add(_halve, self.weight)
         first = self._record_feed(calls, network, feedback) if network.turns else 0
         self._record_forward(calls, first)
-        self._record_backward(calls, network, loss, levels)
+        self._record_backward(calls, loss, levels)
         if adversarial_eps > 0.0:
             eps = np.array([adversarial_eps], lanes.dtype)
             calls.add(_move_uphill, self.x, by_row(self.d_x), eps, self.shard.n_steps)
             self._record_forward(calls)
-            self._record_backward(calls, network, loss, levels)
+            self._record_backward(calls, loss, levels)
         self.program = calls.program()
         self.reset = self.carry = _NOTHING.program()
 
@@ -440,7 +447,7 @@ class TrainingWorkspace(Workspace):
         self.reset = self._reset_calls.program()
         self.carry = self._carry_calls.program()
 
-    def _record_backward(self, calls, network, loss, levels):
+    def _record_backward(self, calls, loss, levels):
         self.d_raw = by_lane(self.stack[-1].buffers.d_output)
         if isinstance(loss, Objective):
             loss.record(calls, self, levels)
@@ -454,9 +461,8 @@ class TrainingWorkspace(Workspace):
                 levels,
                 self.predicted.n_steps,
             )
-        gradients = network.parameters_of_layers(self.gradient)
         for place, gradient in zip(
-            reversed(self.stack), reversed(gradients), strict=True
+            reversed(self.stack), reversed(self.gradients), strict=True
         ):
             place.layer.backward(
                 calls,

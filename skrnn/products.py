@@ -33,7 +33,10 @@ def _affine_blocks(
 ):
     n = len(block)
     while last - first >= n:
-        sums = start_block(block, bias, first, out)
+        if bias is None:
+            sums = load_block(block, out, t, first)
+        else:
+            sums = start_block(block, bias, first, out)
         sums = multiply_add(sums, w, (first - origin) * n_x, x, x_t, 0, n_x)
         sums = multiply_add(sums, v, first * n_h, h, h_t, 0, n_h)
         store_block(out, t, first, sums)
@@ -46,7 +49,8 @@ def affine(first, last, origin, out, t, bias, w, x, x_t, n_x, v, h, h_t, n_h):
     """``out[t] = bias + W x[x_t] + V h[h_t]`` for the rows from `first` to `last`.
 
     `w` and `v` are packed, the columns of `w` counted from `origin`. `n_x` and `n_h`
-    are the numbers of rows of x and h; with 0 that product is left out.
+    are the numbers of rows of x and h; with 0 that product is left out. Where `bias` is
+    None, what ``out[t]`` holds stands for it.
     """
     first = _affine_blocks(
         largest_block(out),
@@ -117,23 +121,25 @@ def _fill_panel(panel, z, t, first, n_columns, n_steps, n_lanes):
 
 
 @inner
-def _add_panel_blocks(block, i, target, column, x, t, panel, n_steps, n_lanes):
+def _add_panel_blocks(block, i, last, target, column, x, t, panel, n_steps, n_lanes):
     n = len(block)
-    while target.shape[0] - i >= n:
+    while last - i >= n:
         add_products(target, i, column, block, x, t, i, panel, n_steps, n_lanes)
         i += n
     return i
 
 
 @inner
-def _add_panel(target, column, x, t, panel, n_steps, n_lanes):
-    """Add to the columns of the target from `column` on, where there are any."""
+def _add_panel(target, first, last, column, x, t, panel, n_steps, n_lanes):
+    """Add to some rows of the target, and its columns from `column` on, if any."""
     if -panel.shape[1] < column < target.shape[1]:
         i = _add_panel_blocks(
-            PANEL_BLOCK, ZERO, target, column, x, t, panel, n_steps, n_lanes
+            PANEL_BLOCK, first, last, target, column, x, t, panel, n_steps, n_lanes
         )
-        i = _add_panel_blocks(FOUR, i, target, column, x, t, panel, n_steps, n_lanes)
-        _add_panel_blocks(ONE, i, target, column, x, t, panel, n_steps, n_lanes)
+        i = _add_panel_blocks(
+            FOUR, i, last, target, column, x, t, panel, n_steps, n_lanes
+        )
+        _add_panel_blocks(ONE, i, last, target, column, x, t, panel, n_steps, n_lanes)
 
 
 @inner
@@ -169,9 +175,32 @@ def add_gradients(d_input, d_recurrent, d_bias, x, h, z, first, panel, shard_siz
         steps = min(steps_at_once, n_steps - t)
         for column in range(0, len(d_bias), panel.shape[1]):
             _fill_panel(panel, z, t, column, len(d_bias), steps, n_lanes)
-            _add_panel(d_input, column - first, x, t, panel, steps, n_lanes)
-            _add_panel(d_recurrent, column, h, t, panel, steps, n_lanes)
+            n, m = len(d_input), len(d_recurrent)
+            _add_panel(d_input, ZERO, n, column - first, x, t, panel, steps, n_lanes)
+            _add_panel(d_recurrent, ZERO, m, column, h, t, panel, steps, n_lanes)
             _add_bias(d_bias, column, panel, steps * n_lanes)
+
+
+@kernel
+def add_transposed_gradients(d_weights, x, z, panel, shard_size):
+    """Do as `add_gradients` for many weights that lie as (results, terms).
+
+    ``d_weights[j, i] += sum of z[t, j] x[t, i]``, some rows at a time, so that what z
+    has of them stays in the cache while the panel passes over the terms.
+    """
+    n_steps, n_lanes = shard_size[0], shard_size[2]
+    n_results, n_terms = d_weights.shape
+    n_rows = panel.shape[0] - panel.shape[1] // 2 - 1
+    steps_at_once = max(1, n_rows // n_lanes)
+    bytes_of_row = steps_at_once * z[0, 0].size * z.itemsize
+    rows_at_once = max(64, CACHED_BYTES // bytes_of_row)
+    for first in range(0, n_results, rows_at_once):
+        last = min(first + rows_at_once, n_results)
+        for t in range(0, n_steps, steps_at_once):
+            steps = min(steps_at_once, n_steps - t)
+            for column in range(0, n_terms, panel.shape[1]):
+                _fill_panel(panel, x, t, column, n_terms, steps, n_lanes)
+                _add_panel(d_weights, first, last, column, z, t, panel, steps, n_lanes)
 
 
 def new_panel(dtype):

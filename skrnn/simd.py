@@ -423,6 +423,29 @@ def _power_of_two(typingctx, exponent):
     return exponent(exponent), codegen
 
 
+def exponent(value):
+    """The integer k with ``2^k <= value < 2^(k + 1)``, for a positive normal number."""
+    return (np.frexp(value)[1] - 1).astype(value.dtype)
+
+
+@compiled_as(exponent)
+def _exponent(typingctx, value):
+    single = value.dtype == types.float32
+
+    def codegen(context, builder, sig, args):
+        bits = ir.VectorType(ir.IntType(32 if single else 64), value.count)
+        bias, mantissa = (127, 23) if single else (1023, 52)
+        # the bits of 2^mantissa, to which an integer of so many bits can be added
+        base = bias + mantissa << mantissa
+        shift, base = (ir.Constant(bits, [c] * value.count) for c in (mantissa, base))
+        raised = builder.lshr(builder.bitcast(args[0], bits), shift)
+        number = builder.bitcast(builder.or_(raised, base), args[0].type)
+        offset = ir.Constant(number.type, [2.0**mantissa + bias] * value.count)
+        return builder.fsub(number, offset)
+
+    return value(value), codegen
+
+
 # --- arithmetic: v + v, v + 1.0, 1.0 + v, and so on -----------------------------------
 
 

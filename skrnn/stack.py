@@ -1,11 +1,13 @@
 """From an architecture to the layers of a network, in their order."""
 
 from dataclasses import replace
+from functools import partial
 
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
 from skrnn.layers import (
     AdditiveAttention,
+    AdaptiveSoftmax,
     Attention,
     Bidirectional,
     Decoder,
@@ -20,7 +22,13 @@ from skrnn.layers import (
     RecurrentLayer,
     Residual,
     SeveralPoolings,
+    Tied,
+    TokenLayer,
+    Vocabulary,
 )
+
+# Tokens whose products are computed beforehand, see `_has_products`.
+LARGEST_VOCABULARY = 512
 
 POOLINGS = {"last": LastStep, "mean": Mean, "max": Max, "attention": Attention}
 ATTENTIONS = {"dot": DotAttention, "additive": AdditiveAttention}
@@ -31,18 +39,20 @@ DECODER_STREAMS = 100_000
 
 
 class _Stack:
-    """Layers by name, and how many outputs the last of them has.
+    """Layers by name, the last of them, and how many outputs it has.
 
     The noise of layers is numbered from `first_stream`.
     """
 
     def __init__(self, n_inputs, first_stream=0):
         self.layers = {}
+        self.top = None
         self.size = n_inputs
         self._first_stream = first_stream
 
     def add(self, name, layer):
         self.layers[name] = layer
+        self.top = layer
         self.size = layer.n_outputs
 
     def add_noise(self, name, kind, strength):
@@ -74,9 +84,8 @@ def build_layers(architecture, noise):
     """
     stack = _Stack(architecture.n_inputs)
     if architecture.n_tokens:
-        embedding = Embedding(
-            stack.size, architecture.n_tokens, architecture.embedding_dim
-        )
+        kind = Vocabulary if _has_products(architecture, noise) else Embedding
+        embedding = kind(stack.size, architecture.n_tokens, architecture.embedding_dim)
         stack.add("embedding", embedding)
     stack.add_noise("input_noise", GaussianNoise, noise.inputs)
     stack.add_noise("input_dropout", Dropout, noise.input_dropout)
@@ -91,8 +100,58 @@ def build_layers(architecture, noise):
         stack.add(f"dense_layers.{i}", Dense(stack.size, n_units, activation="relu"))
         stack.add_noise(f"dense_dropout.{i}", Dropout, noise.dropout)
     if architecture.n_outputs:
-        stack.add("output", Dense(stack.size, architecture.n_outputs))
+        _add_output(stack, architecture)
     return stack.layers
+
+
+def _has_products(architecture, noise):
+    """Whether the first layer has the product of each token, not of each step.
+
+    There are fewer of them in a minibatch of characters.
+    """
+    (_, n_tokens), *others = architecture.n_tokens
+    alone = not others and architecture.n_inputs == 1 and not architecture.bidirectional
+    noisy = noise.inputs or noise.input_dropout
+    return alone and not noisy and n_tokens <= LARGEST_VOCABULARY
+
+
+def _add_output(stack, architecture):
+    n_outputs, cutoffs = architecture.n_outputs, architecture.cutoffs
+    if architecture.tied and cutoffs:
+        raise ValueError(
+            "A tied output has no cutoffs: set one of tied=False, cutoffs=()."
+        )
+    if architecture.tied:
+        _add_tied_output(stack, n_outputs)
+    elif cutoffs:
+        stack.add("output", AdaptiveSoftmax(stack.size, n_outputs, cutoffs))
+    else:
+        stack.add("output", Dense(stack.size, n_outputs))
+
+
+def _add_tied_output(stack, n_outputs):
+    """Add an output layer that borrows a table, and a projection to its vectors."""
+    name, n_units = _table_of(stack, n_outputs)
+    if stack.size != n_units:
+        stack.add("projection", Dense(stack.size, n_units))
+    stack.add("output", Tied(n_units, n_outputs, name))
+
+
+def _table_of(stack, n_tokens):
+    """Return the name of the last table of so many tokens, and its vectors' size."""
+    found = [
+        (f"{place}.{name}", shape)
+        for place, layer in stack.layers.items()
+        for name, shape in layer.parameter_shapes().items()
+        if name.endswith("vectors")
+    ]
+    for name, (n_rows, n_units) in reversed(found):
+        if n_rows == n_tokens:
+            return name, n_units
+    raise ValueError(
+        f"A tied output of {n_tokens} classes shares the vectors of as many tokens, "
+        f"but the tables are {dict(found)}."
+    )
 
 
 def _pooling(names, size):
@@ -144,8 +203,11 @@ def _add_recurrent(stack, architecture, noise, **options):
 
 def _recurrent(architecture, noise, stack, n_units, **options):
     """Return the next recurrent layer, one way or both ways."""
+    kind = RecurrentLayer
+    if isinstance(stack.top, Vocabulary):
+        kind = partial(TokenLayer, stack.top)
     ways = [
-        RecurrentLayer(
+        kind(
             CELLS[architecture.cell],
             ACTIVATIONS[architecture.activation],
             stack.size,

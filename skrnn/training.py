@@ -98,7 +98,7 @@ class Trainer:
         it may change between epochs, see `TrainingWorkspace`.
     """
 
-    _max_slots = MAX_SLOTS
+    _max_slots: float = MAX_SLOTS
 
     def __init__(
         self,

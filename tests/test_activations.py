@@ -15,6 +15,7 @@ from skrnn.activations import (
     activate,
     derivative_times,
     exp,
+    log,
 )
 from skrnn.simd import get, lane_count, put
 from tests.oracles import recurrent
@@ -248,3 +249,32 @@ def test_codes_are_distinct():
     assert len(set(ACTIVATIONS.values())) == len(ACTIVATIONS)
     assert ACTIVATIONS["tanh"] == TANH and ACTIVATIONS["logistic"] == LOGISTIC
     assert set(ACTIVATIONS) == set(recurrent.ACTIVATIONS)
+
+
+# --- log ------------------------------------------------------------------------------
+
+
+@compiled
+def _log(x, out):
+    for t in range(x.shape[0]):
+        put(out, t, 0, log(get(x, t, 0)))
+
+
+def test_log_is_right_to_a_few_units_in_the_last_place():
+    info = np.finfo(np.float64)
+    near_one = 1.0 + np.linspace(-0.5, 2.0, 20_001)
+    magnitudes = np.logspace(-307, 307, 5000)
+    neighbours = np.array([1 - info.epsneg, 1.0, 1 + info.eps])
+    x = np.concatenate([near_one, magnitudes, neighbours])
+    z = in_lanes(x)
+    out = np.empty_like(z)
+    _log(z, out)
+    exact = np.log(x.astype(np.longdouble))
+    assert relative_error(out.ravel()[: len(x)], exact).max() < 4 * info.eps
+
+
+def test_nan_goes_through_log():
+    x = in_lanes(np.array([0.5, np.nan]))
+    out = np.empty_like(x)
+    _log(x, out)
+    assert_array_equal(np.isnan(out), np.isnan(x))

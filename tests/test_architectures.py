@@ -67,6 +67,13 @@ OF_THE_STACK = {
     "bidirectional_max": {"bidirectional": True, "pooling": "max"},
     "embedding": {"n_tokens": ((1, 4),), "embedding_dim": 2},
     "embeddings": {"n_tokens": ((0, 4), (2, 2)), "embedding_dim": 3},
+    "tied": {"n_tokens": ((1, 2),), "embedding_dim": 3, "tied": True},
+    "tied_steps": {
+        "n_tokens": ((0, 4), (2, 2)),
+        "embedding_dim": 2,
+        "tied": True,
+        "pooling": None,
+    },
     "tokens": {"n_tokens": ((0, 4), (1, 2), (2, 9)), "embedding_dim": 1},
 }
 # Each type of argument is a version of a kernel to compile: so float32 is tried, and

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from skrnn import training
 from skrnn.architecture import DecoderPart
 from skrnn.lanes import SamplesInLanes
-from skrnn.losses import multiclass_log_loss, squared_error
+from skrnn.losses import OwnLoss, multiclass_log_loss, squared_error
 from skrnn.network import Network
 from skrnn.optimizers import Optimizer
 from skrnn.parameters import aligned_zeros
@@ -17,7 +17,9 @@ from skrnn.schedules import Schedule
 from skrnn.training import Trainer
 from tests.golden import make_golden
 from tests.golden.make_golden import (
+    ADAPTIVE,
     BEGIN,
+    CTC,
     EMBEDDING_DIM,
     FOLDER,
     KINDS,
@@ -208,12 +210,44 @@ def test_networks_that_write(name, dtype, n_registers):
     check_named(network, gradient, arrays, "gradient", tolerance)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_adaptive_softmax(dtype):
+    """PyTorch's tails have no biases: here these are zero."""
+    with np.load(FOLDER / "adaptive.npz") as file:
+        arrays = dict(file)
+    network = make_network(
+        "rnn",
+        "tanh",
+        N_INPUTS,
+        ADAPTIVE["sizes"],
+        ADAPTIVE["n_classes"],
+        pooling=None,
+        cutoffs=ADAPTIVE["cutoffs"],
+    )
+    parameters = aligned_zeros((network.layout.size,), dtype)
+    named = {key: a for key, a in arrays.items() if key.startswith("parameters/")}
+    for key, values in named.items():
+        network.layout.views(parameters)[key.removeprefix("parameters/")][:] = values
+    sequences = [x[:n] for x, n in zip(arrays["inputs"], LENGTHS, strict=True)]
+    targets = arrays["targets"]
+    weights = np.full(len(targets), 1 / len(targets))
+    _, value, flat = run_network(
+        network, parameters, sequences, OwnLoss(), targets, weights
+    )
+    tolerance = TOLERANCES[dtype]
+    assert_allclose(value, arrays["loss"], rtol=tolerance)
+    gradient = network.layout.views(flat)
+    for key in (name.removeprefix("parameters/") for name in named):
+        expected = arrays[f"gradient/{key}"]
+        assert_allclose(gradient[key], expected, rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.needs_jit  # it tests the files, with no code of skrnn's
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
 @pytest.mark.filterwarnings("default")  # PyTorch's own
 def test_the_script_gives_the_files(tmp_path):
     make_golden.main(tmp_path)
-    for name in [*NAMES, *OPTIONS, *TRANSLATIONS]:
+    for name in [*NAMES, *OPTIONS, *TRANSLATIONS, "adaptive", CTC]:
         with (
             np.load(tmp_path / f"{name}.npz") as new,
             np.load(FOLDER / f"{name}.npz") as stored,
@@ -225,5 +259,5 @@ def test_the_script_gives_the_files(tmp_path):
 
 def test_the_files_are_small():
     sizes = [path.stat().st_size for path in FOLDER.glob("*.npz")]
-    assert len(sizes) == len(NAMES) + len(OPTIONS) + len(TRANSLATIONS)
+    assert len(sizes) == len(NAMES) + len(OPTIONS) + len(TRANSLATIONS) + 2
     assert max(sizes) < 100_000 and sum(sizes) < 500_000

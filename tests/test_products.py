@@ -11,6 +11,7 @@ from skrnn.products import (
     PANEL_ROWS,
     accumulate,
     add_gradients,
+    add_transposed_gradients,
     affine,
     clear,
     new_panel,
@@ -283,6 +284,35 @@ def check_gradients(dtype, form, n_i, n_h, columns, size, seed):
     atol = tolerance(dtype, n_steps * n_lanes)
     for target, values in zip(targets, expected, strict=True):
         assert_allclose(target, values, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("form", [1, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(
+    n_results=st.sampled_from([1, 7, 70, 600]),
+    n_terms=st.integers(1, 70),
+    n_steps=st.integers(1, 6),
+    seed=SEEDS,
+    data=st.data(),
+)
+def test_transposed_gradients(dtype, form, n_results, n_terms, n_steps, seed, data):
+    """Of more rows than are done at once."""
+    rng = np.random.default_rng(seed)
+    n_lanes = lanes_in_use(data, dtype, form)
+    x, z = (rows_of(rng, n_steps + 1, n + 1, dtype, form) for n in (n_terms, n_results))
+    for rows in (x, z):  # what must not be read
+        by_row(rows)[n_steps:] = by_row(rows)[:, :, n_lanes:] = np.nan
+    target = rng.normal(size=(n_results, n_terms)).astype(dtype)
+    left, right = (
+        by_unit(rows)[:n_steps, :n, :n_lanes].astype(np.float64)
+        for rows, n in ((z, n_results), (x, n_terms))
+    )
+    expected = target + np.einsum("til,tjl->ij", left, right)
+    panel = new_panel(np.dtype(dtype))
+    panel[:] = np.nan
+    add_transposed_gradients(target, x, z, panel, np.array([n_steps, 0, n_lanes]))
+    atol = tolerance(dtype, n_steps * n_lanes)
+    assert_allclose(target, expected, rtol=0, atol=atol)
 
 
 @st.composite

@@ -11,6 +11,7 @@ from skrnn import simd
 from skrnn._jit import FASTMATH
 from skrnn.simd import (
     by_row,
+    exponent,
     get,
     lane_count,
     maximum,
@@ -138,6 +139,25 @@ def test_power_of_two_is_exact(dtype, form):
         _power_of_two(x, out)
         # exp2 of float64 is exact here, that of float32 is not
         assert_array_equal(out, np.exp2(x.astype(np.float64)))
+
+
+@compiled
+def _exponent(x, out):
+    put(out, 0, 0, exponent(get(x, 0, 0)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exponent_is_exact(dtype, form):
+    info = np.finfo(dtype)
+    exponents = np.arange(info.minexp, info.maxexp)
+    for mantissa in (1.0, 1.5, 2.0 - info.eps):
+        numbers = np.ldexp(dtype(mantissa), exponents)
+        for start in range(0, len(exponents), lane_count(dtype)):
+            lanes = slice(start, start + lane_count(dtype))
+            out = np.zeros(shape_of(form, 1, 1, dtype), dtype)
+            _exponent(filled(dtype, *numbers[lanes], form=form), out)
+            assert_array_equal(out, filled(dtype, *exponents[lanes], form=form))
 
 
 def division(x, y, out):

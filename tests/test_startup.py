@@ -73,6 +73,12 @@ def test_what_only_reads_sequences_loads_no_estimator():
     assert loaded.isdisjoint({"numba", "skrnn._base"})
 
 
+def test_features_of_speech_load_no_estimator():
+    loaded = modules_after("from skrnn.audio import MFCC")
+    assert "skrnn.audio" in loaded
+    assert loaded.isdisjoint({"numba", "scipy.signal", "skrnn._base"})
+
+
 @pytest.mark.contract
 def test_an_unfitted_estimator_loads_no_compiler():
     loaded = modules_after(UNFITTED)

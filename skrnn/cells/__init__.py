@@ -15,7 +15,8 @@ norm, dropped)``
     step, and ends as the gradient with respect to ``state[0]``.
 
 The weights ``w`` (inputs), ``v`` (recurrent), ``v_t`` (recurrent, transposed) and the
-`bias` are packed for the products, and the rest are buffers of SIMD values.
+`bias` are packed for the products, and the rest are buffers of SIMD values. Where the
+bias is None, `gates` hold it for all steps, and what the inputs say with it.
 ``n_steps[0]`` is the number of steps, and ``n_x`` and ``n_h`` count the rows of an
 input and of a state. `norm` and `dropped` go to the functions of `skrnn.cells._around`,
 by which a cell leaves its gates to be normalized, and its recurrent connections to be

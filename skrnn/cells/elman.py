@@ -17,10 +17,11 @@ def forward(
     """Fill ``hidden[1:]``; the pre-activations need no keeping."""
     h = fed(hidden, dropped)
     for t in range(n_steps[0]):
-        affine(ZERO, n_h, ZERO, gates, ZERO, bias, w, x, t, n_x, v, h, t, n_h)
-        normalize(norm, t, ZERO)
+        g = t if bias is None else 0
+        affine(ZERO, n_h, ZERO, gates, g, bias, w, x, t, n_x, v, h, t, n_h)
+        normalize(norm, t, g)
         for k in range(n_h):
-            put(hidden, t + 1, k, activate(activation, get(gates, 0, k)))
+            put(hidden, t + 1, k, activate(activation, get(gates, g, k)))
         feed(hidden, dropped, t + 1, n_h)
 
 

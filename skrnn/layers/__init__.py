@@ -1,6 +1,7 @@
 """The layers of the network, one kind in each file."""
 
 from skrnn.layers._base import ONE_STEP, Buffers, Labels, Layer, Shard
+from skrnn.layers.adaptive import AdaptiveSoftmax
 from skrnn.layers.bidirectional import Bidirectional
 from skrnn.layers.cross_attention import AdditiveAttention, DotAttention
 from skrnn.layers.decoder import Decoder
@@ -11,8 +12,11 @@ from skrnn.layers.pooling import Attention, LastStep, Max, Mean
 from skrnn.layers.recurrent import RecurrentLayer
 from skrnn.layers.residual import Residual
 from skrnn.layers.several import SeveralPoolings
+from skrnn.layers.tied import Tied
+from skrnn.layers.tokens import TokenLayer, Vocabulary
 
 __all__ = [
+    "AdaptiveSoftmax",
     "ONE_STEP",
     "AdditiveAttention",
     "Attention",
@@ -33,4 +37,7 @@ __all__ = [
     "Residual",
     "SeveralPoolings",
     "Shard",
+    "Tied",
+    "TokenLayer",
+    "Vocabulary",
 ]

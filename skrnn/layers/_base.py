@@ -1,7 +1,9 @@
 """What every layer offers the network, and the buffers it works in."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -65,7 +67,9 @@ class Layer:
     whether a row of its buffers may hold two units of a sequence, `is_causal` whether
     no output depends on later steps, `learn_initial_state` whether `reset` hangs on a
     parameter, `pools` whether there is a single step above, and `turns` whether the
-    steps above are those of the shard's labels, as in `Decoder`.
+    steps above are those of the shard's labels, as in `Decoder`. `borrows` names the
+    parameters of other layers that `parameters` and `gradients` have besides: by the
+    name they have here that in the network.
     """
 
     may_overflow = False
@@ -74,6 +78,7 @@ class Layer:
     learn_initial_state = False
     pools = False
     turns = False
+    borrows: Mapping[str, str] = MappingProxyType({})
 
     def parameter_shapes(self):
         """Return a dict of the names and shapes of the parameters."""

@@ -61,15 +61,10 @@ class Embedding(Layer):
 
     def allocate(self, n_steps, lanes, training):
         """Return the buffers of one shard of at most `n_steps` steps."""
-        n = lane_count(lanes.dtype)
-        n_tiles = -(-self.n_units // n)
-        buffers = Buffers(
-            output=lanes.rows(n_steps, self.n_outputs),
-            tiles=aligned_zeros((n_tiles, lanes.n_samples, n), lanes.dtype),
-        )
+        buffers = Buffers(output=lanes.rows(n_steps, self.n_outputs))
+        buffers.tiles, buffers.panel = new_tiles(self.n_units, lanes)
         if training:
             buffers.d_output = lanes.rows(n_steps, self.n_outputs)
-            buffers.panel = aligned_zeros((lanes.n_samples, n_tiles * n), lanes.dtype)
         return buffers
 
     def forward(self, calls, packed, x, buffers, shard):
@@ -79,7 +74,7 @@ class Embedding(Layer):
             vectors = packed[f"{place}.vectors"]
             first = i * self.n_units
             calls.add(
-                _look_up,
+                look_up,
                 out,
                 x,
                 place,
@@ -99,7 +94,7 @@ class Embedding(Layer):
         for i, (place, _) in enumerate(self._n_tokens):
             d_vectors, first = gradients[f"{place}.vectors"], i * self.n_units
             calls.add(
-                _add_back,
+                add_back,
                 d_vectors,
                 tokens,
                 place,
@@ -115,8 +110,16 @@ class Embedding(Layer):
             calls.add(_take_channels, d_x, d_out, numeric, first, shard.n_steps)
 
 
+def new_tiles(n_units, lanes):
+    """Return scratch for `look_up` and for `add_back`."""
+    n = lane_count(lanes.dtype)
+    n_tiles = -(-n_units // n)
+    tiles = aligned_zeros((n_tiles, lanes.n_samples, n), lanes.dtype)
+    return tiles, aligned_zeros((lanes.n_samples, n_tiles * n), lanes.dtype)
+
+
 @kernel
-def _look_up(out, x, place, first, vectors, tiles, lengths, n_steps):
+def look_up(out, x, place, first, vectors, tiles, lengths, n_steps):
     """Bring vectors into the lanes, square tiles of them at a time."""
     n_units, n_lanes, n = vectors.shape[1], out.shape[2], tiles.shape[2]
     n_whole = n_units // n if n_lanes % n == 0 else 0
@@ -140,7 +143,7 @@ def _look_up(out, x, place, first, vectors, tiles, lengths, n_steps):
 
 
 @kernel
-def _add_back(d_vectors, x, place, d_out, first, panel, lengths, n_steps):
+def add_back(d_vectors, x, place, d_out, first, panel, lengths, n_steps):
     """Add what is in the lanes to vectors, square tiles of it at a time."""
     n_units, n = d_vectors.shape[1], REGISTER_BYTES // d_out.itemsize
     for t in range(n_steps[0]):

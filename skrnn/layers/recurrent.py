@@ -113,7 +113,7 @@ class RecurrentLayer(Layer):
 
     def pack(self, calls, parameters, lanes, training):
         """Bring the weights into the order in which the products read them."""
-        inputs, n = parameters["input_weights"], self.n_outputs
+        n = self.n_outputs
         no_weights = np.zeros((n, 0), lanes.dtype)
         recurrent = parameters.get("recurrent_weights", no_weights)
         lanes, bias = lanes.for_sequences, parameters["bias"]
@@ -121,19 +121,27 @@ class RecurrentLayer(Layer):
             bias = aligned_zeros(bias.shape, lanes.dtype)
         packed = {
             "parameters": parameters,
-            "input": lanes.packed(calls, inputs, n, self._input_cuts),
             "recurrent": lanes.packed(calls, recurrent, n, self._recurrent_cuts),
-            "bias": lanes.packed_bias(calls, bias, n),
         }
         if training:
-            packed["input_transposed"] = lanes.packed_transposed(calls, inputs)
             packed["recurrent_transposed"] = lanes.packed_transposed(calls, recurrent)
+        return packed | self._pack_inputs(calls, parameters, bias, lanes, training)
+
+    def _pack_inputs(self, calls, parameters, bias, lanes, training):
+        """Return what the products with the inputs read, by name."""
+        weights = parameters["input_weights"]
+        packed = {
+            "input": lanes.packed(calls, weights, self.n_outputs, self._input_cuts),
+            "bias": lanes.packed_bias(calls, bias, self.n_outputs),
+        }
+        if training:
+            packed["input_transposed"] = lanes.packed_transposed(calls, weights)
         return packed
 
     def allocate(self, n_steps, lanes, training):
         """Return the buffers of one shard of at most `n_steps` steps."""
         lanes, n, cell = lanes.for_sequences, self.n_outputs, self.cell
-        kept_steps = n_steps if training else 1
+        kept_steps = n_steps if training or self._fills_gates else 1
         state_steps, state_units = (n_steps + 1, n) if cell.has_state else (1, 1)
         hidden = lanes.rows(n_steps + 1, n)
         gates = lanes.rows(kept_steps, n, cell.n_blocks)
@@ -142,7 +150,7 @@ class RecurrentLayer(Layer):
             hidden=hidden,
             gates=gates,
             state=lanes.rows(state_steps, state_units),
-            n_input_rows=lanes.n_rows(self.n_inputs),
+            n_input_rows=0 if self._fills_gates else lanes.n_rows(self.n_inputs),
             n_unit_rows=lanes.n_rows(n),
         )
         if self.layer_norm:
@@ -183,6 +191,7 @@ class RecurrentLayer(Layer):
         """Fill the hidden states."""
         if buffers.dropped is not None:
             self._draw(calls, buffers, shard)
+        self._read_inputs(calls, packed, x, buffers, shard)
         calls.add(
             self.cell.forward,
             packed["input"],
@@ -203,6 +212,12 @@ class RecurrentLayer(Layer):
             # after a sequence's own end: 0 times infinity would spoil the gradient
             hidden = by_row(buffers.hidden)
             calls.add(_clear_ended, hidden, shard.lengths, shard.n_steps)
+
+    # whether the gates hold what the inputs say before the cell begins
+    _fills_gates = False
+
+    def _read_inputs(self, calls, packed, x, buffers, shard):
+        """Fill the gates: the cell computes the products with the inputs itself."""
 
     def _draw(self, calls, buffers, shard):
         """Choose the recurrent connections that are dropped, and drop the first."""
@@ -263,6 +278,10 @@ class RecurrentLayer(Layer):
             buffers.dropped,
         )
         self._add_gradients(calls, x, buffers, gradients, shard)
+        self._backward_inputs(calls, packed, x, buffers, gradients, d_x, shard)
+
+    def _backward_inputs(self, calls, packed, x, buffers, gradients, d_x, shard):
+        """Fill `d_x` from the gradient of the gates."""
         if d_x is not None:
             first, last = self.cell.input_blocks
             calls.add(
@@ -281,7 +300,7 @@ class RecurrentLayer(Layer):
         no_weights = np.zeros((0, 0), d_bias.dtype)
         calls.add(
             add_gradients,
-            gradients["input_weights"],
+            no_weights if self._fills_gates else gradients["input_weights"],
             gradients.get("recurrent_weights", no_weights),
             np.zeros_like(d_bias) if self.layer_norm else d_bias,
             x,

@@ -1,7 +1,8 @@
-"""Scores of targets at each step, and of forecasts.
+"""Scores of targets at each step, of forecasts, and of transcripts.
 
 For sequences with a target, or a label, at each step: any metric of scikit-learn. For
-forecasts of one series or many: those of the M competitions and their like.
+forecasts of one series or many: those of the M competitions and their like. For texts:
+the rates of wrong characters and words.
 """
 
 from skrnn.metrics.forecasts import (
@@ -16,8 +17,10 @@ from skrnn.metrics.steps import (
     make_step_scorer,
     sequence_accuracy_score,
 )
+from skrnn.metrics.transcripts import character_error_rate, word_error_rate
 
 __all__ = [
+    "character_error_rate",
     "flatten_steps",
     "interval_coverage",
     "make_step_scorer",
@@ -26,4 +29,5 @@ __all__ = [
     "root_mean_squared_scaled_error",
     "sequence_accuracy_score",
     "symmetric_mean_absolute_percentage_error",
+    "word_error_rate",
 ]

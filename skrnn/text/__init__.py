@@ -1,5 +1,6 @@
-"""Texts as sequences: each character or word becomes a number."""
+"""Texts: each character or word becomes a number, and models of such sequences."""
 
+from skrnn.text.language_model import RNNLanguageModel
 from skrnn.text.tokenizer import SequenceTokenizer
 
-__all__ = ["SequenceTokenizer"]
+__all__ = ["RNNLanguageModel", "SequenceTokenizer"]

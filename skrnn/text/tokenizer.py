@@ -176,7 +176,7 @@ class SequenceTokenizer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X)
-        ids = self._learn(*_read_texts(X))
+        ids = self._learn(*read_texts(X))
         context.call_on_fit_task_end(estimator=self, X=X)
         return ids
 
@@ -213,7 +213,7 @@ class SequenceTokenizer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             If `X` is not a set of texts.
         """
         check_is_fitted(self)
-        texts, index = _read_texts(X)
+        texts, index = read_texts(X)
         id_of = self.vocabulary_.get
         ids, lengths = self._flatten(
             texts, lambda tokens: map(id_of, tokens, repeat(UNKNOWN))
@@ -340,7 +340,7 @@ def _as_sequences(values, lengths, index):
     return Sequences._of(values[:, np.newaxis], starts, lengths, index, None)
 
 
-def _read_texts(X):
+def read_texts(X):
     """Give the texts as a list of str, and their labels if they have any."""
     if is_pandas(X, "DataFrame"):
         if X.shape[1] != 1:

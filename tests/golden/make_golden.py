@@ -2,7 +2,8 @@
 
 Run by hand, where PyTorch is installed: ``python tests/golden/make_golden.py``. A
 file holds one network, its parameters and their gradients under skrnn's names and in
-skrnn's columns, so that tests/test_golden.py needs no PyTorch to compare.
+skrnn's columns, so that tests/test_golden.py needs no PyTorch to compare. One
+file holds CTC losses alone, for tests/test_ctc.py.
 """
 
 import sys
@@ -64,6 +65,11 @@ OPTIONS = {
     "smoothed_lstm": {"cell": "lstm", "sizes": (N_UNITS,)},
 }
 LABEL_SMOOTHING = {"steps_gru": 0.0, "smoothed_lstm": 0.15}
+# a file of a loss alone
+CTC, N_CTC_CLASSES = "ctc", 4
+
+# a network of its own: an adaptive softmax over the states of each step
+ADAPTIVE = {"sizes": (16,), "n_classes": 10, "cutoffs": (3, 6)}
 
 # file: cell and attention of a network that writes, bidirectional where it reads
 TRANSLATIONS = {
@@ -455,6 +461,108 @@ def golden_option(name):
     return arrays
 
 
+class AdaptiveReference:
+    """A simple cell below PyTorch's adaptive softmax, over each sequence by itself."""
+
+    def __init__(self):
+        import torch
+
+        self.torch = torch
+        rng = np.random.default_rng(20_261_121)
+        (n_units,), n_classes = ADAPTIVE["sizes"], ADAPTIVE["n_classes"]
+        self.inputs = rng.normal(size=(len(LENGTHS), max(LENGTHS), N_INPUTS))
+        self.targets = rng.integers(n_classes, size=(sum(LENGTHS), 1))
+        shapes = {
+            "layers.0.input_weights": (N_INPUTS, n_units),
+            "layers.0.recurrent_weights": (n_units, n_units),
+            "layers.0.bias": (n_units,),
+        }
+        self.own = {
+            name: torch.nn.Parameter(torch.empty(shape, dtype=torch.float64))
+            for name, shape in shapes.items()
+        }
+        self.output = torch.nn.AdaptiveLogSoftmaxWithLoss(
+            n_units,
+            n_classes,
+            list(ADAPTIVE["cutoffs"]),
+            head_bias=True,
+            dtype=torch.float64,
+        )
+        fill(torch, [*self.own.values(), *self.output.parameters()], rng)
+
+    def loss(self):
+        """The mean over all steps."""
+        weights, recurrences, bias = self.own.values()
+        states = []
+        for x, n in zip(self.torch.from_numpy(self.inputs), LENGTHS, strict=True):
+            h = self.torch.zeros(len(bias), dtype=self.torch.float64)
+            for x_t in x[:n]:
+                h = self.torch.tanh(x_t @ weights + h @ recurrences + bias)
+                states.append(h)
+        targets = self.torch.from_numpy(self.targets[:, 0])
+        return self.output(self.torch.stack(states), targets).loss
+
+    def named(self, of):
+        """Return arrays by skrnn's names; `of` picks the value or the gradient."""
+        named = dict(self.own)
+        named["output.weights"] = self.output.head.weight
+        named["output.bias"] = self.output.head.bias
+        for i, (projection, classes) in enumerate(self.output.tail):
+            named[f"output.tails.{i}.projection.weights"] = projection.weight
+            named[f"output.tails.{i}.classes.weights"] = classes.weight
+        arrays = {name: of(p).detach().numpy().copy() for name, p in named.items()}
+        return {
+            name: a.T if name.startswith("output") else a for name, a in arrays.items()
+        }
+
+
+def golden_adaptive():
+    """Return the arrays of the adaptive softmax's file."""
+    reference = AdaptiveReference()
+    loss = reference.loss()
+    loss.backward()
+    arrays = {
+        "inputs": reference.inputs,
+        "targets": reference.targets,
+        "loss": loss.detach().numpy(),
+    }
+    for key, value in reference.named(lambda p: p.data).items():
+        arrays[f"parameters/{key}"] = value
+    for key, value in reference.named(lambda p: p.grad).items():
+        arrays[f"gradient/{key}"] = value
+    return arrays
+
+
+def golden_ctc():
+    """Return scores and labels, the losses and the gradient of their weighted sum."""
+    import torch
+
+    rng = np.random.RandomState(3)
+    lengths, target_lengths = np.array([9, 12, 5, 1, 7]), np.array([4, 6, 0, 1, 3])
+    labels = rng.randint(1, N_CTC_CLASSES, size=target_lengths.sum())
+    labels[1] = labels[0]  # neighbours that are alike
+    weights = np.array([1.0, 0.5, 2.0, 1.5, 1.0])
+    scores = rng.normal(size=(lengths.max(), len(lengths), N_CTC_CLASSES))
+    raw = torch.from_numpy(scores).requires_grad_()
+    losses = torch.nn.functional.ctc_loss(
+        raw.log_softmax(dim=2),
+        torch.from_numpy(labels),
+        torch.from_numpy(lengths),
+        torch.from_numpy(target_lengths),
+        reduction="none",
+    )
+    (torch.from_numpy(weights) @ losses).backward()
+    return {
+        "raw": scores,
+        "lengths": lengths,
+        "labels": labels,
+        "target_lengths": target_lengths,
+        "weights": weights,
+        "losses": losses.detach().numpy(),
+        "gradient": raw.grad.numpy(),
+    }
+
+
 def golden(name):
     """Return the arrays of a file."""
     kind, depth = name.rsplit("_", 1)
@@ -496,6 +604,8 @@ def main(folder=FOLDER):
         np.savez_compressed(Path(folder) / f"{name}.npz", **golden_option(name))
     for name in TRANSLATIONS:
         np.savez_compressed(Path(folder) / f"{name}.npz", **golden_translation(name))
+    np.savez_compressed(Path(folder) / "adaptive.npz", **golden_adaptive())
+    np.savez_compressed(Path(folder) / f"{CTC}.npz", **golden_ctc())
 
 
 if __name__ == "__main__":

@@ -83,4 +83,11 @@ def raw_prediction(architecture, views, x):
         dense = parts(views, f"dense_layers.{i}")
         x = np.maximum(x @ dense["weights"] + dense["bias"], 0.0)
     output = parts(views, "output")
+    if architecture.tied:
+        tables = parts(views, "embedding").values()
+        (table,) = [t for t in tables if len(t) == architecture.n_outputs]
+        output["weights"] = table.T
+        if "projection.weights" in views:
+            projection = parts(views, "projection")
+            x = x @ projection["weights"] + projection["bias"]
     return x @ output["weights"] + output["bias"]
