@@ -6,8 +6,8 @@ from functools import partial
 from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
 from skrnn.layers import (
-    AdditiveAttention,
     AdaptiveSoftmax,
+    AdditiveAttention,
     Attention,
     Bidirectional,
     Decoder,

@@ -69,6 +69,7 @@ OF_THE_STACK = {
     "combined": {"combined_size": 2},
     "combined_none": {"combined_size": 2, "attention": None},
     "dense": {"dense_layer_sizes": (3,)},
+    "tied": {"tied": True},
 }
 CASES = [
     *((name, cell) for name in OF_THE_CELL for cell in CELLS),

@@ -86,6 +86,8 @@ def raw_labels(architecture, views, x, labels):
         own = parts(views, f"dense_layers.{i}")
         states = np.maximum(states @ own["weights"] + own["bias"], 0.0)
     output = parts(views, "output")
+    if architecture.tied:
+        output["weights"] = parts(views, "decoder.embedding")["0.vectors"].T
     return states @ output["weights"] + output["bias"], weights
 
 
