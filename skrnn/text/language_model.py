@@ -1,7 +1,7 @@
 """Language models: the probability of each next character or word."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from skrnn._choices import check_sizes
+from skrnn._choices import check_hidden_sizes, check_sizes
 from skrnn._constraints import CONSTRAINTS
 from skrnn._deferred import (
     Stream,
@@ -35,7 +35,7 @@ from skrnn.text.tokenizer import PADDING, UNKNOWN, SequenceTokenizer, read_texts
 BOUNDARY = PADDING
 # With more tokens than these the output layer is an adaptive softmax.
 LARGEST_PLAIN = 5000
-FIRST_CUTOFF = 2000
+LARGEST_HEAD = 2000
 _SHARED = (
     "hidden_layer_sizes",
     "cell",
@@ -366,7 +366,7 @@ class RNNLanguageModel(LearningEstimator):
         return self
 
     def _new_architecture(self):
-        sizes = check_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
+        sizes = check_hidden_sizes(self)
         n_tokens = self.tokenizer_.n_tokens_
         return Architecture(
             cell=self.cell,
@@ -388,11 +388,16 @@ class RNNLanguageModel(LearningEstimator):
         if isinstance(self.cutoffs, str):
             if n_tokens <= LARGEST_PLAIN or self.tied:
                 return ()
-            first = min(FIRST_CUTOFF, n_tokens // 5)
-            return (first, 5 * first) if n_tokens > 10 * first else (first,)
+            first = min(LARGEST_HEAD, n_tokens // 10)
+            return first, 4 * first
         if self.cutoffs is None:
             return ()
         cutoffs = check_sizes("cutoffs", self.cutoffs)
+        if self.tied:
+            raise ValueError(
+                "tied=True shares the weights of all tokens, which cutoffs divide: "
+                "leave one of them out."
+            )
         if list(cutoffs) != sorted(set(cutoffs)) or cutoffs[-1] >= n_tokens:
             raise ValueError(
                 f"cutoffs must increase and stay below the {n_tokens} tokens, got "
@@ -433,26 +438,24 @@ class RNNLanguageModel(LearningEstimator):
             np.zeros(1, np.float32),
             np.ones(1, np.float32),
         )
-        score = None
-        if held_out is not None:
-            score = lambda: self._finite_score(held_out)  # noqa: E731
         loss = losses.multiclass_log_loss
-        levels = np.zeros(1)
+        if self._architecture.cutoffs:
+            loss = losses.OwnLoss()
         self._learn(
             X,
             None,
             training_set,
             loss,
-            levels,
+            np.zeros(1),
             n_streams,
             None,
-            score,
+            None if held_out is None else lambda: self._finite_score(held_out),
             seed,
             early_stopping,
             incremental,
         )
 
-    shuffle = False  # segments follow each other
+    shuffle = False  # segments go on one after the other
 
     def _make_trainer(self, *args, **kwargs):
         return stateful.StatefulTrainer(*args, **kwargs)
@@ -617,7 +620,10 @@ class RNNLanguageModel(LearningEstimator):
             If no token of a prompt is in the vocabulary, or one is not and
             ``unknown_tokens="error"``.
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        prompts = [prompt] if isinstance(prompt, str) else prompt
+        if not isinstance(prompts, Iterable):
+            raise TypeError(f"prompt must be a str or a list of str, got {prompt!r}.")
+        prompts = list(prompts)
         pieces = [[text] for text in prompts]
         options = (length, temperature, top_k, top_p, stop, random_state)
         for new in self._pieces(prompts, *options):
@@ -660,6 +666,8 @@ class RNNLanguageModel(LearningEstimator):
         check_is_fitted(self)
         check_scalar(length, "length", Integral, min_val=0)
         check_scalar(temperature, "temperature", Real, min_val=0.0)
+        if not math.isfinite(temperature):
+            raise ValueError(f"temperature must be finite, got {temperature}.")
         check_scalar(
             top_p, "top_p", Real, min_val=0.0, max_val=1.0, include_boundaries="right"
         )
