@@ -21,6 +21,20 @@ def check_sizes(name, sizes, *, may_be_empty=False):
     return tuple(array.tolist())
 
 
+def check_hidden_sizes(estimator):
+    """Return the units of the recurrent layers as a tuple, or raise."""
+    sizes = check_sizes("hidden_layer_sizes", estimator.hidden_layer_sizes)
+    if estimator.residual:
+        for i, (below, above) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            if below != above:
+                raise ValueError(
+                    "residual=True adds the input of each layer but the first to its "
+                    f"output, so they must be as wide: layer {i} has {below} units, "
+                    f"layer {i + 1} has {above} (hidden_layer_sizes={sizes})."
+                )
+    return sizes
+
+
 def check_pooling(estimator):
     """Return the pooling as a name, a tuple of several, or None, or raise."""
     if estimator.pooling is None or isinstance(estimator.pooling, str):
@@ -51,15 +65,7 @@ def architecture_of(estimator, inputs, n_outputs):
         If sizes are not positive integers, `residual` meets layers of other widths, or
         `bptt_steps` what needs whole sequences.
     """
-    sizes = check_sizes("hidden_layer_sizes", estimator.hidden_layer_sizes)
-    if estimator.residual:
-        for i, (below, above) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
-            if below != above:
-                raise ValueError(
-                    "residual=True adds the input of each layer but the first to its "
-                    f"output, so they must be as wide: layer {i} has {below} units, "
-                    f"layer {i + 1} has {above} (hidden_layer_sizes={sizes})."
-                )
+    sizes = check_hidden_sizes(estimator)
     if estimator.bptt_steps is not None:
         _check_pieces(estimator)
     return Architecture(

@@ -31,4 +31,55 @@ except ImportError:  # scikit-learn < 1.9
     CallbackSupportMixin = _NoCallbacks
     with_callbacks = _unchanged
 
-__all__ = ["CallbackSupportMixin", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "TextSample", "with_callbacks"]
+
+
+class TextSample:
+    """Write on from a prompt after epochs of training, to see what was learned.
+
+    For `RNNLanguageModel.set_callbacks`, with scikit-learn 1.9 or newer.
+
+    Parameters
+    ----------
+    prompt : str, default=""
+        How the text begins.
+    length : int, default=200
+        Tokens to add at most.
+    every : int, default=1
+        After so many epochs.
+    write : callable, default=print
+        Called with the number of the epoch and the text, in one str.
+    **options
+        Of `RNNLanguageModel.generate`.
+
+    Examples
+    --------
+    >>> from skrnn import RNNLanguageModel
+    >>> from skrnn.callbacks import TextSample
+    >>> model = RNNLanguageModel(8, max_iter=2, random_state=0)
+    >>> sample = TextSample("to be", 10, temperature=0.5)
+    >>> model = model.set_callbacks(sample)  # doctest: +SKIP
+    """
+
+    def __init__(self, prompt="", length=200, *, every=1, write=print, **options):
+        self.prompt = prompt
+        self.length = length
+        self.every = every
+        self.write = write
+        self.options = options
+
+    def setup(self, estimator, context):
+        """Nothing is to be prepared."""
+
+    def teardown(self, estimator, context):
+        """Nothing is to be cleared away."""
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        """Nothing is written before an epoch."""
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, **kwargs):
+        """Write a text after an epoch; never stop training."""
+        if context.task_name == "epoch" and estimator.n_iter_ % self.every == 0:
+            text = fitted_estimator.generate(self.prompt, self.length, **self.options)
+            self.write(f"Iteration {estimator.n_iter_}:\n{text}")
+        return False

@@ -202,7 +202,10 @@ def _largest(raw, t, first, stride):
 
 @inner
 def _exponentials(powers, raw, t, first, stride, zero):
-    """Write the powers of e, of which the largest is 1; return their sum."""
+    """Write powers of e, of which the largest is 1.
+
+    Return what was subtracted from the exponents, and the sum of the powers.
+    """
     largest, total = _largest(raw, t, first, stride), zero
     for begin in range(first, raw.shape[1], _ROWS_OF_SUM * stride):
         part = zero
@@ -230,6 +233,26 @@ def _row_sum(raw, t, first, stride, zero):
 _LARGEST, _DENOMINATOR, _RAW_SUM, _FACTOR, _SHIFT, _ZERO = range(6)
 
 
+@inner
+def _weigh(scratch, raw, target, weight, smoothing, t, first):
+    """Fill the factors and shifts of the lanes of a register; return their loss."""
+    n_lanes, shared = scratch.shape[2], smoothing / raw.shape[1]
+    value = 0.0
+    for i in range(n_lanes):
+        lane = first * n_lanes + i
+        w = weight[t, 0, lane] if lane < weight.shape[2] else 0.0
+        scratch[0, _FACTOR, i] = w / scratch[0, _DENOMINATOR, i]
+        scratch[0, _SHIFT, i] = w * shared
+        if w > 0.0:
+            z = raw[t, int(target[t, 0, lane]), lane]
+            loss = scratch[0, _LARGEST, i] - z
+            loss += math.log(scratch[0, _DENOMINATOR, i])
+            if smoothing > 0.0:
+                loss += smoothing * z - shared * scratch[0, _RAW_SUM, i]
+            value += w * loss
+    return value
+
+
 @kernel
 def multiclass_log_loss(raw, d_raw, target, weight, levels, n_steps):
     """``log(sum exp(raw)) - raw[y]``, y the number of the class.
@@ -237,7 +260,6 @@ def multiclass_log_loss(raw, d_raw, target, weight, levels, n_steps):
     A share ``levels[0]`` of y goes to all classes alike (Szegedy et al. 2016).
     """
     n_classes, smoothing = raw.shape[1], levels[0]
-    shared = smoothing / n_classes
     # what follows works on rows of one register
     n_lanes = min(REGISTER_BYTES // raw.itemsize, raw.shape[2])
     stride = raw.shape[2] // n_lanes
@@ -253,19 +275,7 @@ def multiclass_log_loss(raw, d_raw, target, weight, levels, n_steps):
             put(scratch, 0, _DENOMINATOR, total)
             if smoothing > 0.0:
                 put(scratch, 0, _RAW_SUM, _row_sum(rows, t, first, stride, zero))
-            for i in range(n_lanes):
-                lane = first * n_lanes + i
-                w = weight[t, 0, lane] if lane < weight.shape[2] else 0.0
-                scratch[0, _FACTOR, i] = w / scratch[0, _DENOMINATOR, i]
-                scratch[0, _SHIFT, i] = w * shared
-                if w > 0.0:
-                    y = int(target[t, 0, lane])
-                    loss = scratch[0, _LARGEST, i] - raw[t, y, lane]
-                    loss += math.log(scratch[0, _DENOMINATOR, i])
-                    if smoothing > 0.0:
-                        loss += smoothing * raw[t, y, lane]
-                        loss -= shared * scratch[0, _RAW_SUM, i]
-                    value += w * loss
+            value += _weigh(scratch, raw, target, weight, smoothing, t, first)
             factor, shift = get(scratch, 0, _FACTOR), get(scratch, 0, _SHIFT)
             for k in range(first, n_classes * stride, stride):
                 d = get(d_rows, t, k) * factor - shift

@@ -37,14 +37,14 @@ class AdaptiveSoftmax(Layer):
     takes_pairs = False
 
     def __init__(self, n_inputs, n_classes, cutoffs):
-        ends = (*cutoffs, n_classes)
+        ends = (*map(int, cutoffs), n_classes)
         if not cutoffs or ends[0] < 1 or any(np.diff(ends) < 1):
             raise ValueError(
                 "cutoffs must be numbers of classes that rise from at least 1 to fewer "
                 f"than all {n_classes}, got {cutoffs}."
             )
         self.n_inputs = n_inputs
-        self.n_outputs = cutoffs[0] + len(cutoffs)
+        self.n_outputs = ends[0] + len(cutoffs)
         self.ends = ends
         self._head = Dense(n_inputs, self.n_outputs)
         self._tails = []
