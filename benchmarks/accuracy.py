@@ -35,7 +35,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, train_test_sp
 from sklearn.utils import _safe_indexing
 
 from peers.protocol import missing_packages
-from recipes import ACCURACY, NATS, TASKS
+from recipes import ACCURACY, CER, NATS, TASKS
 from report import print_table
 
 NOTES = """
@@ -49,7 +49,9 @@ the best number read; *reach*: what must hold; *aim*: where the field's best sta
 PEERS = {
     "RNNClassifier": ("torch_loop", "TorchClassifier"),
     "RNNLanguageModel": ("torch_language_model", "TorchLanguageModel"),
+    "RNNTranscriber": ("torch_transcriber", "TorchTranscriber"),
 }
+PEER_METRICS = (ACCURACY, CER, NATS)
 
 # One task -----------------------------------------------------------------------------
 
@@ -120,7 +122,7 @@ def score_seeds(task, options):
 
 def score_torch(task, options, epochs):
     """Return scores and seconds of PyTorch's loop, or why there are none."""
-    if task.estimator.__name__ not in PEERS or task.metric not in (ACCURACY, NATS):
+    if task.estimator.__name__ not in PEERS or task.metric not in PEER_METRICS:
         return {"skipped": "there is no loop for such a task"}
     module, name = PEERS[task.estimator.__name__]
     peer = importlib.import_module(module)

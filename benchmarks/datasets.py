@@ -6,12 +6,15 @@ A loader takes the folder and returns (X_train, X_test, y_train, y_test), as
 """
 
 import gzip
+from functools import cache
 
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+
+from skrnn.audio import MFCC
 
 # Files --------------------------------------------------------------------------------
 
@@ -65,6 +68,30 @@ def rt_polarity(folder):
     path = folder / "rt_polarity.tsv.gz"
     frame = pd.read_csv(path, sep="\t", header=None, quoting=3)
     return split_texts(frame[1].str.strip(), frame[0])
+
+
+@cache
+def digit_strings(folder, n_train=3000, n_test=300):
+    """Return strings of 3 to 7 spoken digits as MFCC with slopes, and the digits.
+
+    Recordings are joined at random, for the test part those that no training string
+    has. A part of the training strings shares its recordings with the others.
+    """
+    with np.load(folder / "fsdd_audio.npz") as file:
+        recordings = np.split(file["values"], np.cumsum(file["lengths"])[:-1])
+        digits, is_test = file["digit"].astype(str), file["index"] < 5
+    rng, parts = np.random.default_rng(0), []
+    for part, n_strings in [(~is_test, n_train), (is_test, n_test)]:
+        strings = [
+            rng.choice(np.flatnonzero(part), size=rng.integers(3, 8))
+            for _ in range(n_strings)
+        ]
+        X = [np.concatenate([recordings[i] for i in string]) for string in strings]
+        features = MFCC(8000, deltas=2).fit_transform(X)
+        y = np.array(["".join(digits[string]) for string in strings], dtype=object)
+        parts.append(([x.astype(np.float32) for x in features], y))
+    (X_train, y_train), (X_test, y_test) = parts
+    return X_train, X_test, y_train, y_test
 
 
 # Classic synthetic tasks --------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.pipeline import make_pipeline
 
 import datasets
-from skrnn import RNNClassifier, RNNLanguageModel, RNNRegressor
+from skrnn import RNNClassifier, RNNLanguageModel, RNNRegressor, RNNTranscriber
 
 # Metrics ------------------------------------------------------------------------------
 
@@ -55,8 +55,14 @@ def nats(model, X, y):
     return -model.score(X)
 
 
+def character_errors(model, X, y):
+    """Return the character error rate in %."""
+    return 100 * (1 - model.score(X, y))
+
+
 ACCURACY = Metric("accuracy, %", accuracy)
 NATS = Metric("nats per character", nats, is_error=True)
+CER = Metric("character error rate, %", character_errors, is_error=True)
 COPIED = Metric("copied, %", copied)
 SQUARED_ERROR = Metric("squared error", squared_error, is_error=True)
 RMSE = Metric("RMSE", root_squared_error, is_error=True)
@@ -268,6 +274,19 @@ TASKS = {
         },
         estimator=RNNLanguageModel,
         metric=NATS,
+    ),
+    "digit strings": Task(
+        datasets.digit_strings,
+        Bars(reach=3, aim=1),
+        {
+            "steps_per_frame": 2,
+            "batch_size": 32,
+            "learning_rate_init": 0.003,
+            "max_iter": 10,
+        },
+        estimator=RNNTranscriber,
+        metric=CER,
+        grid={"steps_per_frame": [2, 3], "dropout": [0.2, 0.4]},
     ),
     # The classic synthetic tasks. The simple peer predicts the mean, guesses the
     # symbols, or is a ridge regression on the same lags.

@@ -93,6 +93,12 @@ class Network(nn.Module):
 
     def forward(self, x, lengths):
         """Return the logits of padded x (n_samples, n_timesteps, n_channels)."""
+        x, state = self.read(x, lengths)
+        parts = [self.pool(name, x, lengths, state) for name in self.poolings]
+        return self.dense(torch.cat(parts, dim=1))
+
+    def read(self, x, lengths):
+        """Return the outputs of the last layer at all steps, and its last state."""
         if self.embedding is not None:
             x = self.embedding(x[..., 0].long())
         if self.training and self.noise:
@@ -106,8 +112,7 @@ class Network(nn.Module):
             if is_ragged:
                 x, _ = pad_packed_sequence(x, batch_first=True)
             x = self.dropout(x)
-        parts = [self.pool(name, x, lengths, state) for name in self.poolings]
-        return self.dense(torch.cat(parts, dim=1))
+        return x, state
 
     def pool(self, pooling, x, lengths, state):
         """Return what the dense layer sees of all steps."""
@@ -147,7 +152,7 @@ class TorchClassifier:
         begin = time.perf_counter()
         torch.set_num_threads(1)
         torch.manual_seed(self.seed)
-        self.classes_, targets = np.unique(y, return_inverse=True)
+        targets = self._encode(y)
         X = [frames(x, self.settings) for x in X]
         steps = np.concatenate(X)
         n_tokens = 0
@@ -157,11 +162,17 @@ class TorchClassifier:
         elif self.settings.get("standardize", True):
             self.mean_, self.scale_ = steps.mean(axis=0), steps.std(axis=0)
             self.scale_[self.scale_ == 0] = 1
-        n_classes = len(self.classes_)
-        self.network_ = Network(steps.shape[1], n_classes, n_tokens, self.settings)
-        self._train([self._scaled(x) for x in X], torch.from_numpy(targets))
+        self.network_ = self._make_network(steps.shape[1], n_tokens)
+        self._train([self._scaled(x) for x in X], targets)
         self.seconds_ = time.perf_counter() - begin
         return self
+
+    def _encode(self, y):
+        self.classes_, targets = np.unique(y, return_inverse=True)
+        return torch.from_numpy(targets)
+
+    def _make_network(self, n_channels, n_tokens):
+        return Network(n_channels, len(self.classes_), n_tokens, self.settings)
 
     def _scaled(self, x):
         return torch.from_numpy((x - self.mean_) / self.scale_)
@@ -191,13 +202,11 @@ class TorchClassifier:
                 pct_start=settings.get("warmup_fraction", 0.1),
                 cycle_momentum=False,
             )
-        smoothing = settings.get("label_smoothing", 0.0)
-        loss_of = nn.CrossEntropyLoss(label_smoothing=smoothing)
         max_norm = settings.get("max_grad_norm", 1.0)
         self.network_.train()
         for _ in range(self.n_epochs):
             for rows in torch.randperm(len(X)).split(batch_size):
-                loss = loss_of(self._logits([X[i] for i in rows]), targets[rows])
+                loss = self._loss([X[i] for i in rows], rows, targets)
                 optimizer.zero_grad()
                 loss.backward()
                 if max_norm is not None:
@@ -205,6 +214,13 @@ class TorchClassifier:
                 optimizer.step()
                 if schedule is not None:
                     schedule.step()
+
+    def _loss(self, X, rows, targets):
+        smoothing = self.settings.get("label_smoothing", 0.0)
+        logits = self._logits(X)
+        return nn.functional.cross_entropy(
+            logits, targets[rows], label_smoothing=smoothing
+        )
 
     def _logits(self, X):
         lengths = torch.tensor([len(x) for x in X])

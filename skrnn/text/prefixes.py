@@ -4,11 +4,8 @@ import reprlib
 
 import numpy as np
 
-from skrnn._deferred import Stream, network_of
-from skrnn.text.language_model import BOUNDARY
+from skrnn.text.documents import BOUNDARY
 from skrnn.text.tokenizer import UNKNOWN
-
-_CHANNEL = np.zeros(1, np.float32), np.ones(1, np.float32)
 
 
 class PrefixModel:
@@ -36,37 +33,28 @@ class PrefixModel:
     def __init__(self, model, symbols, is_text):
         self._ids = np.append(BOUNDARY, _ids_of(model, symbols, is_text))
         self._closes = model._closes
-        body, self._parameters = model._body()
-        self._network = network_of(body)
-        self._head = model._head()
-        self._streams = {}
+        self._next_token = model._next_token()
 
     def initial(self):
         """Return the row of the first symbol, and the state before it."""
-        start = np.array([BOUNDARY])
-        rows, states = self._read(self._stream(1).initial[np.newaxis], start)
-        return rows[0], states[0]
+        hidden, states = self._next_token.begin([])
+        return self._rows(hidden)[0], states[0]
 
     def advance(self, states, labels):
         """Read one more symbol in each state; return the rows of the next ones."""
-        return self._read(np.stack(states), self._ids[labels])
+        n = len(states)
+        n_streams = 1 << (n - 1).bit_length()  # few numbers: each has its buffers
+        tokens = np.zeros(n_streams, np.intp)
+        before = np.zeros((n_streams, len(states[0])), states[0].dtype)
+        tokens[:n], before[:n] = self._ids[labels], states
+        hidden, after = self._next_token.advance(tokens, before)
+        return self._rows(hidden[:n]), list(after[:n])
 
-    def _read(self, states, ids):
-        n = len(ids)
-        n_streams = 1 << (n - 1).bit_length()  # few sizes, so that few are made
-        x = np.zeros((n_streams, 1), np.float32)
-        before = np.zeros((n_streams, states.shape[1]), states.dtype)
-        x[:n, 0], before[:n] = ids, states
-        hidden, after = self._stream(n_streams).advance(x, before)
-        rows = self._head.log_probabilities(hidden[:n])[:, self._ids]
+    def _rows(self, hidden):
+        rows = self._next_token.log_probabilities(hidden)[:, self._ids]
         if not self._closes:
             rows[:, 0] = 0.0
-        return rows.astype(np.float64), list(after[:n])
-
-    def _stream(self, n):
-        if n not in self._streams:
-            self._streams[n] = Stream(self._network, self._parameters, *_CHANNEL, n)
-        return self._streams[n]
+        return rows
 
 
 def _ids_of(model, symbols, is_text):
