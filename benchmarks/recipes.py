@@ -281,7 +281,7 @@ TASKS = {
         {
             "steps_per_frame": 2,
             "batch_size": 32,
-            "learning_rate_init": 0.003,
+            "learning_rate_init": 0.006,
             "max_iter": 10,
         },
         estimator=RNNTranscriber,

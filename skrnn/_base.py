@@ -100,8 +100,11 @@ class BaseRNN(ReadingMixin, StreamingMixin, LearningEstimator):
         """Return targets as the network sees them."""
         return targets
 
-    def _first_raw(self, targets, weights):
-        """Return the raw prediction to start from: the bias of the output layer."""
+    def _first_raw(self, samples, targets, weights):
+        """Return the raw prediction to start from: the bias of the output layer.
+
+        Targets are those of the samples that are used, as the network sees them.
+        """
         return 0.0
 
     # --- fit ------------------------------------------------------------------------
@@ -178,7 +181,8 @@ class BaseRNN(ReadingMixin, StreamingMixin, LearningEstimator):
         targets, weights = samples.used_targets()
         self._scale_targets(targets, weights)
         views = self._begin(architecture, present.dtype, seed)
-        views["output.bias"][:] = self._first_raw(self._standardized(targets), weights)
+        targets = self._standardized(targets)
+        views["output.bias"][:] = self._first_raw(samples, targets, weights)
         if self.embeddings is not None:
             for place, _ in self._inputs.n_tokens:
                 views[f"embedding.{place}.vectors"][:] = given_embeddings(self)

@@ -654,7 +654,7 @@ class RNNRegressor(RegressorMixin, BaseRNN):
         standardized /= self._target_scale
         return standardized
 
-    def _first_raw(self, targets, weights):
+    def _first_raw(self, samples, targets, weights):
         loss, levels = self._loss()
         return loss.constant(targets, weights, levels)
 

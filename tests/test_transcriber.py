@@ -127,6 +127,26 @@ def test_the_loss_is_the_mean_of_all_transcripts(steps_per_frame):
     assert_allclose(model.loss_, np.average(losses, weights=weights), rtol=1e-9)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_begins_with_how_often_symbols_and_blank_are_at_a_frame(weighted):
+    weights = np.arange(len(X)) % 3 if weighted else np.ones(len(X))
+    settings = BRIEF | QUIET | CALM | {"max_iter": 1}
+    model = RNNTranscriber(**settings).fit(X, Y, weights)
+    counts = [1 + weights @ [text.count(letter) for text in Y] for letter in "abc"]
+    total = weights @ [len(steps) for steps in X] + 4
+    expected = np.append(total - sum(counts), counts) / total
+    assert_allclose(np.exp(model.weights_["output.bias"]), expected, rtol=1e-6)
+
+
+def test_as_many_symbols_as_frames():
+    y = ["ab" * (len(steps) // 2) for steps in X]
+    assert np.isfinite(
+        RNNTranscriber(**BRIEF)
+        .fit([s[: len(t)] for s, t in zip(X, y, strict=True)], y)
+        .loss_
+    )
+
+
 # --- the same whatever the company, the order, the threads ----------------------------
 
 
