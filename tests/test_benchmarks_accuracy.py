@@ -441,3 +441,35 @@ def test_settings_are_compared_where_both_have_a_fit(load):
     assert table.loc["new", ["better", "worse"]].tolist() == [1, 1]
     assert table.loc["new", "times"] == pytest.approx(4.0)
     assert table["rank"].tolist() == [1.5, 1.5]
+
+
+# Transcripts --------------------------------------------------------------------------
+
+
+def test_digit_strings_are_made_of_recordings_of_their_own(load, data_dir):
+    X, X_test, y, y_test = load("datasets").digit_strings(data_dir, 30, 10)
+    assert (len(X), len(X_test), len(y), len(y_test)) == (30, 10, 30, 10)
+    assert {x.shape[1] for x in [*X, *X_test]} == {39}
+    assert all(3 <= len(text) <= 7 and text.isdigit() for text in [*y, *y_test])
+
+
+@pytest.mark.needs_jit
+def test_torch_transcribes(load):
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    y = ["".join(rng.choice(["a", "b"], rng.integers(1, 4))) for _ in range(120)]
+    X = [
+        np.array([v for c in text for v in [0.0, *[1.0 + (c == "b")] * 2, 0.0]])
+        for text in y
+    ]
+    X = [x.astype(np.float32)[:, None] for x in X]
+    module = load("torch_transcriber")
+    settings = {"cell": "gru", "bidirectional": True, "hidden_layer_sizes": (16,)}
+    settings |= {"learning_rate_init": 0.01, "batch_size": 16}
+    assert module.what_is_missing(settings) == []
+    assert module.what_is_missing({"beam_width": 2}) == ["beam_width"]
+    model = module.TorchTranscriber(20, 0, settings).fit(X, y)
+    assert model.score(X, y) > 0.9
+    # what a sequence is padded with changes nothing
+    longer = np.zeros((40, 1), np.float32)
+    assert model.predict(X[:1]) == model.predict([X[0], longer])[:1]

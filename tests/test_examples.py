@@ -1,6 +1,7 @@
 """The examples run, in small, and their data are what they say."""
 
 import importlib.util
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +103,59 @@ def test_forecast_co2_runs(monkeypatch, tmp_path, capsys):
     example.main()
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     assert "the year before           2.3" in capsys.readouterr().out
+
+
+@pytest.fixture
+def digit_strings(monkeypatch):
+    example = load("digit_strings")
+    monkeypatch.setattr(example, "N_TRAIN", 12)
+    monkeypatch.setattr(example, "N_TEST", 4)
+    monkeypatch.setitem(example.NETWORK, "max_iter", 1)
+    monkeypatch.setattr("sys.argv", ["digit_strings"])
+    monkeypatch.delenv("SKRNN_DATA", raising=False)
+    return example
+
+
+@pytest.mark.needs_jit
+def test_digit_strings_runs_without_data(digit_strings, capsys):
+    digit_strings.main()
+    printed = capsys.readouterr().out
+    assert "Morse code instead" in printed
+    assert "Of 4 new recordings" in printed
+
+
+@pytest.mark.needs_jit
+def test_digit_strings_runs_on_the_spoken_digits(
+    digit_strings, data_dir, monkeypatch, capsys
+):
+    monkeypatch.setenv("SKRNN_DATA", str(data_dir))
+    digit_strings.main()
+    assert "3000 spoken digits" in capsys.readouterr().out
+
+
+def test_digit_strings_reads_the_files_of_the_data_set(digit_strings, tmp_path):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    written = {"3_ann_0": [1, -2, 3], "3_ann_7": [4, 5], "9_bob_12": [6]}
+    for name, values in written.items():
+        with wave.open(str(folder / f"{name}.wav"), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(np.array(values, "<i2").tobytes())
+    recordings, digits, is_test = digit_strings.read_digits(tmp_path)
+    assert [values.tolist() for values in recordings] == list(written.values())
+    assert digits.tolist() == [3, 3, 9]
+    assert is_test.tolist() == [True, False, False]
+    rng = np.random.default_rng(0)
+    X, y = digit_strings.join(recordings, digits, np.array([1, 2]), 20, rng)
+    for x, text in zip(X, y, strict=True):
+        assert 3 <= len(text) <= 7
+        assert x.tolist() == [v for d in text for v in ([4, 5] if d == "3" else [6])]
+    assert digit_strings.read_digits(tmp_path / "nowhere") is None
+
+
+def test_morse_code_has_dashes_of_three_dots(digit_strings):
+    sound = digit_strings.send("an", np.random.default_rng(0))  # .- -.
+    loud = np.convolve(np.abs(sound), np.ones(60) / 60, "same") > 0.1
+    spans = np.diff(np.flatnonzero(np.diff(loud.astype(int))))
+    # dot, gap, dash, gap between letters, dash, gap, dot
+    assert np.round(spans / spans.min()).tolist() == [1, 1, 3, 3, 3, 1, 1]

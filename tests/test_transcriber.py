@@ -1,7 +1,10 @@
 """RNNTranscriber: from sequences to texts and lists of labels, by CTC."""
 
+import contextlib
 import copy
+import inspect
 import pickle
+from unittest import SkipTest
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skrnn import (
     RNNClassifier,
@@ -29,6 +33,7 @@ from skrnn.metrics import character_error_rate, word_error_rate
 from skrnn.sequences import PaddedData, of_steps
 from skrnn.text.prefixes import PrefixModel
 from tests.oracles import ctc as oracles
+from tests.test_docstrings import entries
 
 BRIEF = {
     "hidden_layer_sizes": (6,),
@@ -140,11 +145,8 @@ def test_begins_with_how_often_symbols_and_blank_are_at_a_frame(weighted):
 
 def test_as_many_symbols_as_frames():
     y = ["ab" * (len(steps) // 2) for steps in X]
-    assert np.isfinite(
-        RNNTranscriber(**BRIEF)
-        .fit([s[: len(t)] for s, t in zip(X, y, strict=True)], y)
-        .loss_
-    )
+    even = [steps[: len(text)] for steps, text in zip(X, y, strict=True)]
+    assert np.isfinite(RNNTranscriber(**BRIEF).fit(even, y).loss_)
 
 
 # --- the same whatever the company, the order, the threads ----------------------------
@@ -277,10 +279,10 @@ def test_any_scorer_decides_when_to_stop():
 def test_partial_fit_goes_on():
     model = RNNTranscriber(**BRIEF).partial_fit(X[:20], Y[:20], "abcd")
     assert model.symbols_.tolist() == ["a", "b", "c", "d"]
-    before = model.loss_
     for _ in range(10):
         model.partial_fit(X[20:], Y[20:])
-    assert model.n_iter_ == 11 and model.loss_ < before
+    assert model.n_iter_ == 11
+    assert model.loss_curve_[-1] < model.loss_curve_[1]
     longest = sorted(X, key=len)[-2:]
     model.partial_fit(longest, ["d", "dd"])
     with pytest.raises(ValueError, match="Sample 1 of y has 'e', which is not among"):
@@ -604,6 +606,16 @@ def test_texts_for_numbers():
     assert model.symbols_.tolist() == [1, 2]
 
 
+def test_every_hyperparameter_is_described_with_its_default():
+    described = entries(RNNTranscriber)
+    described |= {
+        name: entry for names, entry in described.items() for name in names.split(", ")
+    }
+    for name, parameter in inspect.signature(RNNTranscriber).parameters.items():
+        shown = repr(parameter.default).replace("'", '"')
+        assert shown in " ".join(described[name].split()).replace("1e-4", "0.0001")
+
+
 @given(st.lists(st.text("añ 日b", max_size=5), min_size=1).filter(any))
 def test_encoding_is_undone_by_decoding(texts):
     transcripts = read_transcripts(texts)
@@ -616,6 +628,31 @@ def test_encoding_is_undone_by_decoding(texts):
 
 
 # --- in scikit-learn's hands ----------------------------------------------------------
+
+
+class Numbered(RNNTranscriber):
+    """Its predictions are numbers, as the checks of scikit-learn compare them."""
+
+    def predict(self, X):
+        return np.array([frames.sum() for frames in self.frame_log_proba(X)])
+
+    def score(self, X, y, sample_weight=None):
+        texts = RNNTranscriber.predict(self, X)
+        return -word_error_rate(list(y), list(texts), sample_weight=sample_weight)
+
+
+@pytest.mark.contract
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("settings", [{}, {"steps_per_frame": 2, "cell": "gru"}])
+def test_contract_of_scikit_learn(settings):
+    """With the columns of y as labels of a transcript."""
+    names = set()
+    for estimator, check in estimator_checks_generator(Numbered(**BRIEF | settings)):
+        names.add(getattr(check, "func", check).__name__)
+        with contextlib.suppress(SkipTest):
+            check(estimator)
+    assert {"check_sample_weight_equivalence_on_dense_data"} <= names
+    assert len(names) > 30
 
 
 def test_searches_and_pipelines():
