@@ -20,9 +20,8 @@ from skrnn import RNNLanguageModel
 from skrnn.callbacks import TextSample
 
 NAME = "tinyshakespeare.txt.gz"
+N_READ = 10_000_000  # characters, those of several readings together
 PAGE = 1500  # characters
-FIT: dict = {"hidden_layer_sizes": 128, "max_iter": 10}
-FULL: dict = {"hidden_layer_sizes": 384, "max_iter": 15, "dropout": 0.2}
 
 
 def main():
@@ -31,13 +30,17 @@ def main():
     options = parse_arguments()
     text, source = read(options.data)
     print(f"{len(text):,} characters of {source}, such as:\n")
-    print(text[:200], "[...]\n", sep="")
+    print(text[:200].rsplit("\n", 1)[0], "\n...\n", sep="")
 
     train, test = text[: 9 * len(text) // 10], text[9 * len(text) // 10 :]
-    settings = FULL if options.full else FIT
-    model = RNNLanguageModel(**settings, random_state=0, n_jobs=-1, verbose=True)
+    n_times = min(max(N_READ // len(train), 1), 30)
+    model = RNNLanguageModel(128, max_iter=n_times, random_state=0, n_jobs=-1)
+    if options.full:
+        model.set_params(hidden_layer_sizes=384, dropout=0.2, max_iter=2 * n_times)
+    prompt = options.prompt or ("ROMEO:" if "ROMEO:" in train else "The ")
     if hasattr(model, "set_callbacks"):  # with scikit-learn 1.9 or newer
-        sample = TextSample(options.prompt, 80, temperature=0.8, random_state=0)
+        every = max(n_times // 10, 1)
+        sample = TextSample(prompt, 80, every=every, temperature=0.8, random_state=0)
         model.set_callbacks(sample)
     model.fit(train)
 
@@ -46,9 +49,8 @@ def main():
     print(f"RNNLanguageModel  {model.bits_per_char(test):5.2f}")
 
     print("\nA page:\n")
-    page = model.stream(options.prompt, PAGE, temperature=0.8, random_state=0)
-    print(options.prompt, end="")
-    for letter in page:
+    print(prompt, end="")
+    for letter in model.stream(prompt, PAGE, temperature=0.8, random_state=0):
         print(letter, end="", flush=True)
     print(f"\n\nAll in {time.perf_counter() - begin:.0f} s.")
 
@@ -67,8 +69,8 @@ def parse_arguments():
         metavar="FILE",
         help=f"a text, or a folder with {NAME} (default: SKRNN_DATA, or %(default)s)",
     )
-    add("--prompt", default="\n\n", help="how the page begins")
-    add("--full", action="store_true", help="a larger network: better, half an hour")
+    add("--prompt", help="how the page begins")
+    add("--full", action="store_true", help="a larger network, reading twice as often")
     return parser.parse_args()
 
 
@@ -82,7 +84,8 @@ def read(path):
     from pydoc_data.topics import topics  # what help("for") prints, and so on
 
     print(f"There is no {path}: see --help. Python's own help instead.")
-    return "\n\n".join(topics.values()), f"Python's help on {len(topics)} topics"
+    paragraphs = "\n\n".join(topics.values()).split("\n\n")
+    return "\n\n".join(dict.fromkeys(paragraphs)), "Python's help"  # each but once
 
 
 def packed_bits(known, text):
