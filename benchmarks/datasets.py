@@ -5,6 +5,8 @@ A loader takes the folder and returns (X_train, X_test, y_train, y_test), as
 (n_samples, n_timesteps, n_channels), or a list of strings.
 """
 
+import gzip
+
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
@@ -66,6 +68,17 @@ def rt_polarity(folder):
 
 
 # Classic synthetic tasks --------------------------------------------------------------
+
+
+def shakespeare(folder):
+    """Return the first nine tenths of a text, and the half of the rest to choose by.
+
+    Its last twentieth is for nobody to look at.
+    """
+    with gzip.open(folder / "tinyshakespeare.txt.gz", "rt", encoding="utf-8") as file:
+        text = file.read()
+    n = len(text)
+    return [text[: n * 90 // 100]], [text[n * 90 // 100 : n * 95 // 100]], None, None
 
 
 def adding_problem(n_timesteps, n_train=20_000, n_test=2_000):

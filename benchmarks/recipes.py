@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.pipeline import make_pipeline
 
 import datasets
-from skrnn import RNNClassifier, RNNRegressor
+from skrnn import RNNClassifier, RNNLanguageModel, RNNRegressor
 
 # Metrics ------------------------------------------------------------------------------
 
@@ -50,7 +50,13 @@ def copied(model, X, y, n_copied=10):
     return 100 * float(np.mean(predicted[:, -n_copied:] == np.stack(y)[:, -n_copied:]))
 
 
+def nats(model, X, y):
+    """Return the mean negative log-likelihood of a token."""
+    return -model.score(X)
+
+
 ACCURACY = Metric("accuracy, %", accuracy)
+NATS = Metric("nats per character", nats, is_error=True)
 COPIED = Metric("copied, %", copied)
 SQUARED_ERROR = Metric("squared error", squared_error, is_error=True)
 RMSE = Metric("RMSE", root_squared_error, is_error=True)
@@ -243,6 +249,25 @@ TASKS = {
         tokenizer={"analyzer": "word", "min_frequency": 2},
         needs={"embedding_dim": 32},
         grid={"pooling": POOLINGS, "input_dropout": [0.0, 0.5]},
+    ),
+    # The bar of the prototype took 150 s of CPU, "reach" is to take half of that.
+    "Shakespeare": Task(
+        datasets.shakespeare,
+        Bars(prototype=1.492, reach=1.50, aim=1.40),
+        {"max_iter": 10},
+        estimator=RNNLanguageModel,
+        metric=NATS,
+    ),
+    "Shakespeare, large": Task(
+        datasets.shakespeare,
+        Bars(prototype=1.492, reach=1.50, aim=1.40),
+        {
+            "hidden_layer_sizes": (384,),
+            "dropout": 0.4,
+            "max_iter": 20,
+        },
+        estimator=RNNLanguageModel,
+        metric=NATS,
     ),
     # The classic synthetic tasks. The simple peer predicts the mean, guesses the
     # symbols, or is a ridge regression on the same lags.

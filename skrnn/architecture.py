@@ -4,6 +4,40 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class DecoderPart:
+    """What writes the targets, step by step, from what was read.
+
+    Its cells, and what is said of recurrent layers, are those of the architecture.
+
+    Attributes
+    ----------
+    hidden_layer_sizes : tuple of int
+        Units of each recurrent layer, from the fed targets up.
+    n_channels : int
+        Numbers of a target, or 1 where it is a token.
+    n_tokens : int
+        Size of the vocabulary that is fed; 0 means that targets are numbers.
+    embedding_dim : int
+        Numbers that stand for a token.
+    begin : int
+        The token that is fed before the first; a negative one is a vector of zeros.
+    attention : str or None
+        A key of `skrnn.stack.ATTENTIONS`; None lets the states be the outputs.
+    combined_size : int
+        Numbers that the states and their contexts are combined to; 0 means as many as
+        the states have.
+    """
+
+    hidden_layer_sizes: tuple[int, ...]
+    n_channels: int = 1
+    n_tokens: int = 0
+    embedding_dim: int = 0
+    begin: int = -1
+    attention: str | None = "dot"
+    combined_size: int = 0
+
+
+@dataclass(frozen=True)
 class Architecture:
     """The stack of layers, from the inputs to the raw predictions.
 
@@ -35,6 +69,12 @@ class Architecture:
         Of each channel of tokens its place and the size of its vocabulary.
     embedding_dim : int
         Numbers that stand for a token.
+    decoder : DecoderPart or None
+        What writes targets with steps of their own; then there is no pooling.
+    products_of_tokens : bool
+        Whether the first layer may multiply its weights with the vector of each token
+        once, not with that of each step, if the tokens are the only input and few. The
+        inputs have no gradients then.
     tied : bool
         Whether the weights of the output layer are the vectors of tokens.
     cutoffs : tuple of int
@@ -55,6 +95,8 @@ class Architecture:
     dense_layer_sizes: tuple[int, ...] = ()
     n_tokens: tuple[tuple[int, int], ...] = ()
     embedding_dim: int = 0
+    decoder: DecoderPart | None = None
+    products_of_tokens: bool = False
     tied: bool = False
     cutoffs: tuple[int, ...] = ()
 

@@ -45,7 +45,7 @@ def seed(states, key, n_steps, stream):
 def draw_mask(mask, n_steps, n_units, rate, states):
     """Fill steps of a mask: 0 at this rate, elsewhere what keeps the mean the same."""
     threshold = int(rate[0] * 2**32)
-    kept = 1.0 / (1.0 - rate[0])
+    kept = 1.0 / (1.0 - rate[0]) if rate[0] < 1.0 else 0.0
     for t in range(n_steps[0]):
         for k in range(n_units):
             for lane in range(len(states)):

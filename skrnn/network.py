@@ -83,9 +83,18 @@ class Network:
         for layer, parameters in layers:
             layer.initialize(parameters, random_state)
 
-    def flops(self, n_steps):
-        """Multiply-adds of a forward pass over so many steps: a measure of the work."""
-        return n_steps * sum(layer.flops() for layer in self.layers.values())
+    def flops(self, n_steps, n_label_steps=None):
+        """Multiply-adds of a forward pass over so many steps: a measure of the work.
+
+        Where the network turns, `n_label_steps` are the steps of the targets; None
+        means as many.
+        """
+        total, steps = 0, n_steps
+        for layer in self.layers.values():
+            if layer.turns and n_label_steps is not None:
+                steps = n_label_steps
+            total += steps * layer.flops()
+        return total
 
 
 @lru_cache(maxsize=32)
@@ -228,8 +237,8 @@ class Workspace:
         self.predicted = shard
         self.x, self.raw = by_row(x), by_lane(below)
 
-    def _record_forward(self, calls):
-        for place in self.stack:
+    def _record_forward(self, calls, first=0, last=None):
+        for place in self.stack[first:last]:
             place.layer.forward(
                 calls, place.packed, place.x, place.buffers, place.shard
             )
@@ -253,6 +262,56 @@ class Place:
     d_x: np.ndarray | None
     buffers: Buffers
     shard: Shard
+
+
+class KeptStates:
+    """The states of some layers in a plain array, a row for each lane.
+
+    Parameters
+    ----------
+    places : list of Place
+    lanes : SamplesInLanes or UnitsInLanes
+
+    Attributes
+    ----------
+    array : ndarray of shape (lanes, n_states)
+    """
+
+    def __init__(self, places, lanes):
+        self._buffers = [
+            pair
+            for place in places
+            for pair in zip(
+                place.layer.states(place.buffers),
+                place.layer.state_sizes(),
+                strict=True,
+            )
+        ]
+        n_states = sum(n_rows for _, n_rows in self._buffers)
+        self.array = aligned_zeros((lanes.n_samples, n_states), lanes.dtype)
+
+    def record(self, calls, move):
+        """Record that all are moved, by `bring_in` or `bring_out`."""
+        first = 0
+        for states, n_rows in self._buffers:
+            calls.add(move, states, self.array, first, n_rows)
+            first += n_rows
+
+
+@kernel
+def bring_in(states, kept, first, n_rows):
+    """Set the states of a layer before its first step."""
+    for k in range(n_rows):
+        for lane in range(states.shape[2]):
+            states[0, k, lane] = kept[lane, first + k]
+
+
+@kernel
+def bring_out(states, kept, first, n_rows):
+    """Keep the states of a layer before its first step."""
+    for k in range(n_rows):
+        for lane in range(states.shape[2]):
+            kept[lane, first + k] = states[0, k, lane]
 
 
 class PredictionWorkspace(Workspace):
@@ -300,6 +359,9 @@ class TrainingWorkspace(Workspace):
 
     n_label_steps : int, default=0
         If positive, the targets have steps of their own, and buffers take so many.
+    feedback : ndarray of shape (1,), default=None
+        The share of targets that the network reads which give way to its predictions,
+        see `Decoder.feed_back`; read whenever `program` is run.
 
     Attributes
     ----------
@@ -326,6 +388,7 @@ class TrainingWorkspace(Workspace):
         input_gradient=False,
         adversarial_eps=0.0,
         n_label_steps=0,
+        feedback=None,
     ):
         input_gradient = input_gradient or adversarial_eps > 0.0
         lanes = packed.lanes
@@ -349,7 +412,8 @@ class TrainingWorkspace(Workspace):
                 place.layer.reset(calls, place.packed, place.buffers)
         if adversarial_eps > 0.0:
             calls.add(_halve, self.weight)
-        self._record_forward(calls)
+        first = self._record_feed(calls, network, feedback) if network.turns else 0
+        self._record_forward(calls, first)
         self._record_backward(calls, loss, levels)
         if adversarial_eps > 0.0:
             eps = np.array([adversarial_eps], lanes.dtype)
@@ -358,6 +422,22 @@ class TrainingWorkspace(Workspace):
             self._record_backward(calls, loss, levels)
         self.program = calls.program()
         self.reset = self.carry = _NOTHING.program()
+
+    def _record_feed(self, calls, network, feedback):
+        """Let the network read the targets, or in part what it predicts of them.
+
+        Return the number of the layer from which the forward pass remains to be done.
+        """
+        turn = next(i for i, place in enumerate(self.stack) if place.layer.turns)
+        layer, buffers = self.stack[turn].layer, self.stack[turn].buffers
+        labels = self.shard.labels
+        layer.feed(calls, buffers, labels)
+        if feedback is None:
+            return 0
+        self._record_forward(calls)
+        raw, n = self.raw, network.n_outputs
+        layer.feed_back(calls, raw, n, feedback, buffers, labels)
+        return turn
 
     def record_pieces(self):
         """Make `reset` and `carry`, programs as in `PredictionWorkspace`."""

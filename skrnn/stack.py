@@ -7,9 +7,12 @@ from skrnn.activations import ACTIVATIONS
 from skrnn.cells import CELLS
 from skrnn.layers import (
     AdaptiveSoftmax,
+    AdditiveAttention,
     Attention,
     Bidirectional,
+    Decoder,
     Dense,
+    DotAttention,
     Dropout,
     Embedding,
     GaussianNoise,
@@ -28,15 +31,24 @@ from skrnn.layers import (
 LARGEST_VOCABULARY = 512
 
 POOLINGS = {"last": LastStep, "mean": Mean, "max": Max, "attention": Attention}
+ATTENTIONS = {"dot": DotAttention, "additive": AdditiveAttention}
+
+
+# The noise inside a decoder is numbered from here.
+DECODER_STREAMS = 100_000
 
 
 class _Stack:
-    """Layers by name, the last of them, and how many outputs it has."""
+    """Layers by name, the last of them, and how many outputs it has.
 
-    def __init__(self, n_inputs):
+    The noise of layers is numbered from `first_stream`.
+    """
+
+    def __init__(self, n_inputs, first_stream=0):
         self.layers = {}
         self.top = None
         self.size = n_inputs
+        self._first_stream = first_stream
 
     def add(self, name, layer):
         self.layers[name] = layer
@@ -45,8 +57,12 @@ class _Stack:
 
     def add_noise(self, name, kind, strength):
         if strength:
-            stream = len(self.layers)  # the noise of no two layers is the same
-            self.add(name, kind(self.size, strength, stream))
+            self.add(name, kind(self.size, strength, self.stream))
+
+    @property
+    def stream(self):
+        """A number by which the noise of no two layers is the same."""
+        return self._first_stream + len(self.layers)
 
 
 def noise_in(architecture, noise):
@@ -73,16 +89,15 @@ def build_layers(architecture, noise):
         stack.add("embedding", embedding)
     stack.add_noise("input_noise", GaussianNoise, noise.inputs)
     stack.add_noise("input_dropout", Dropout, noise.input_dropout)
-    for i, n_units in enumerate(architecture.hidden_layer_sizes):
-        layer = _recurrent(architecture, noise, stack, n_units)
-        if architecture.residual and i > 0:
-            layer = Residual(layer)
-        stack.add(f"layers.{i}", layer)
-        stack.add_noise(f"dropout.{i}", Dropout, noise.dropout)
+    _add_recurrent(stack, architecture, noise)
+    if architecture.decoder is not None:
+        stack.add("decoder", _decoder(architecture, noise, stack))
+        if stack.layers["decoder"].combines:
+            stack.add_noise("decoder_dropout", Dropout, noise.dropout)
     if architecture.pooling is not None:
         stack.add("pooling", _pooling(architecture.pooling, stack.size))
     for i, n_units in enumerate(architecture.dense_layer_sizes):
-        stack.add(f"dense_layers.{i}", Dense(stack.size, n_units, hidden=True))
+        stack.add(f"dense_layers.{i}", Dense(stack.size, n_units, activation="relu"))
         stack.add_noise(f"dense_dropout.{i}", Dropout, noise.dropout)
     if architecture.n_outputs:
         _add_output(stack, architecture)
@@ -90,10 +105,9 @@ def build_layers(architecture, noise):
 
 
 def _has_products(architecture, noise):
-    """Whether the first layer has the product of each token, not of each step.
-
-    There are fewer of them in a minibatch of characters.
-    """
+    """Whether the first layer has the product of each token, not of each step."""
+    if not architecture.products_of_tokens:
+        return False
     (_, n_tokens), *others = architecture.n_tokens
     alone = not others and architecture.n_inputs == 1 and not architecture.bidirectional
     noisy = noise.inputs or noise.input_dropout
@@ -146,7 +160,47 @@ def _pooling(names, size):
     return SeveralPoolings({name: POOLINGS[name](size) for name in names})
 
 
-def _recurrent(architecture, noise, stack, n_units):
+def _decoder(architecture, noise, below):
+    """Return the decoder; its layers are as the encoder's, but go one way."""
+    part = architecture.decoder
+    begin, n_fed = None, part.n_channels
+    stack = _Stack(n_fed, DECODER_STREAMS)
+    if part.n_tokens:
+        begin = part.begin
+        tokens = Embedding(n_fed, ((0, part.n_tokens),), part.embedding_dim)
+        stack.add("embedding", tokens)
+    stack.add_noise("input_dropout", Dropout, noise.input_dropout)
+    of_decoder = replace(
+        architecture,
+        hidden_layer_sizes=part.hidden_layer_sizes,
+        bidirectional=False,
+        learn_initial_state=False,
+    )
+    _add_recurrent(stack, of_decoder, noise, given_initial_state=True)
+    attention, n_joined = None, stack.size
+    if part.attention is not None:
+        attention = ATTENTIONS[part.attention](below.size, stack.size)
+        n_joined += below.size
+    combination = None
+    if attention or part.combined_size:
+        n_units = part.combined_size or stack.size
+        combination = Dense(n_joined, n_units, activation="tanh")
+    return Decoder(
+        below.size, n_fed, begin, stack.layers, attention, combination, stack.stream
+    )
+
+
+def _add_recurrent(stack, architecture, noise, **options):
+    """Add the recurrent layers, and the dropout after each."""
+    for i, n_units in enumerate(architecture.hidden_layer_sizes):
+        layer = _recurrent(architecture, noise, stack, n_units, **options)
+        if architecture.residual and i > 0:
+            layer = Residual(layer)
+        stack.add(f"layers.{i}", layer)
+        stack.add_noise(f"dropout.{i}", Dropout, noise.dropout)
+
+
+def _recurrent(architecture, noise, stack, n_units, **options):
     """Return the next recurrent layer, one way or both ways."""
     kind = RecurrentLayer
     if isinstance(stack.top, Vocabulary):
@@ -160,7 +214,8 @@ def _recurrent(architecture, noise, stack, n_units):
             layer_norm=architecture.layer_norm,
             learn_initial_state=architecture.learn_initial_state,
             recurrent_dropout=noise.recurrent_dropout,
-            stream=1000 * (1 + way) + len(stack.layers),
+            stream=1000 * (1 + way) + stack.stream,
+            **options,
         )
         for way in range(1 + architecture.bidirectional)
     ]

@@ -4,8 +4,14 @@ import numpy as np
 
 from skrnn._jit import kernel
 from skrnn.lanes import prediction_lanes
-from skrnn.network import PackedParameters, PredictionWorkspace, load
-from skrnn.parameters import aligned_zeros
+from skrnn.network import (
+    KeptStates,
+    PackedParameters,
+    PredictionWorkspace,
+    bring_in,
+    bring_out,
+    load,
+)
 from skrnn.recording import Recording, replay, run
 
 # Streams whose buffers are kept for the next step.
@@ -39,29 +45,13 @@ class Stream:
         lanes = prediction_lanes(dtype, n_streams, network.may_overflow)
         packed = PackedParameters(network, self._parameters, lanes, training=False)
         self._workspace = workspace = PredictionWorkspace(network, packed, 1)
-        buffers = [
-            (states, n_rows)
-            for place in workspace.stack
-            for states, n_rows in zip(
-                place.layer.states(place.buffers),
-                place.layer.state_sizes(),
-                strict=True,
-            )
-        ]
-        self.n_states = sum(n_rows for _, n_rows in buffers)
-        self._state = aligned_zeros((lanes.n_samples, self.n_states), dtype)
-        self._calls = Recording()
-        first = 0
-        for states, n_rows in buffers:
-            self._calls.add(_bring_in, states, self._state, first, n_rows)
-            first += n_rows
+        states = KeptStates(workspace.stack, lanes)
+        self._state, self.n_states = states.array, states.array.shape[1]
+        self._calls, self._take_out = Recording(), Recording()
+        states.record(self._calls, bring_in)
         self._calls.extend(workspace._calls)
         self._calls.extend(workspace._carry_calls)
-        self._take_out = Recording()
-        first = 0
-        for states, n_rows in buffers:
-            self._take_out.add(_bring_out, states, self._state, first, n_rows)
-            first += n_rows
+        states.record(self._take_out, bring_out)
         self._calls.extend(self._take_out)
         self._program = self._calls.program()
         begin = Recording()
@@ -129,20 +119,6 @@ class Stream:
                 "stream."
             )
         return array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-
-@kernel
-def _bring_in(states, state, first, n_rows):
-    for k in range(n_rows):
-        for lane in range(states.shape[2]):
-            states[0, k, lane] = state[lane, first + k]
-
-
-@kernel
-def _bring_out(states, state, first, n_rows):
-    for k in range(n_rows):
-        for lane in range(states.shape[2]):
-            state[lane, first + k] = states[0, k, lane]
 
 
 @kernel

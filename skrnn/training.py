@@ -93,6 +93,9 @@ class Trainer:
         Which parameters stay as they are.
     adversarial_eps : float, default=0.0
         How far inputs are moved to raise the loss, see `TrainingWorkspace`.
+    feedback : ndarray of shape (1,), default=None
+        The share of targets that the network reads which give way to its predictions:
+        it may change between epochs, see `TrainingWorkspace`.
     """
 
     _max_slots: float = MAX_SLOTS
@@ -112,6 +115,7 @@ class Trainer:
         n_threads,
         frozen=None,
         adversarial_eps=0.0,
+        feedback=None,
     ):
         self.network = network
         self.parameters = parameters
@@ -125,6 +129,7 @@ class Trainer:
         self.n_threads = n_threads
         self._frozen = frozen
         self._adversarial_eps = adversarial_eps
+        self._feedback = feedback
         dtype = parameters.dtype
         lengths = training_set.data.lengths[training_set.rows]
         self._n_steps = int(lengths.max())  # of the buffers
@@ -188,6 +193,7 @@ class Trainer:
             self.levels,
             adversarial_eps=self._adversarial_eps,
             n_label_steps=n_label_steps,
+            feedback=self._feedback,
         )
 
     def _workspace(self, own, slot):
@@ -201,14 +207,17 @@ class Trainer:
         """
         training_set = self.training_set
         lengths, weights = training_set.data.lengths, training_set.sample_weights
+        costs = lengths
+        if self.network.turns:  # of like cost, not of like length, shall be a shard
+            costs = self.network.flops(lengths, training_set.targets.lengths)
         batches = draw_batches(
             training_set.rows,
-            lengths,
+            costs,
             self.batch_size,
             self._lanes.n_samples,
             random_state if shuffle else None,
         )
-        if self.network.is_noisy:
+        if self.network.is_noisy or self._feedback is not None:
             self._noise_key[0] = random_state.randint(2**31)
         steps, weight_sums = batches.sums(lengths), batches.sums(weights)
         sizes = np.diff(batches.shards[batches.batches])

@@ -7,8 +7,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skrnn import training
+from skrnn.architecture import DecoderPart
 from skrnn.lanes import SamplesInLanes
 from skrnn.losses import OwnLoss, multiclass_log_loss, squared_error
+from skrnn.network import Network
 from skrnn.optimizers import Optimizer
 from skrnn.parameters import aligned_zeros
 from skrnn.schedules import Schedule
@@ -16,25 +18,33 @@ from skrnn.training import Trainer
 from tests.golden import make_golden
 from tests.golden.make_golden import (
     ADAPTIVE,
+    BEGIN,
     CTC,
+    EMBEDDING_DIM,
     FOLDER,
     KINDS,
+    LABEL_LENGTHS,
     LABEL_SMOOTHING,
     LENGTHS,
     N_INPUTS,
+    N_TOKENS,
+    N_UNITS,
     NAMES,
     OPTIONS,
     RATE,
     SOLVERS,
+    TRANSLATIONS,
 )
 from tests.oracles.buffers import by_unit
 from tests.oracles.harness import (
     TrainingRun,
+    make_architecture,
     make_network,
     make_training_set,
     predict_in_all_lanes,
     run_network,
 )
+from tests.oracles.translation import TranslationRun
 
 # Measured where registers have 512 bits: 8e-16 and 6e-7, the same after ten updates.
 TOLERANCES = {np.float64: 1e-14, np.float32: 4e-6}
@@ -174,6 +184,32 @@ def test_prediction_loss_and_gradients_of_options(name, dtype, n_registers):
         assert_allclose(d_x, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("n_registers", [1, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_networks_that_write(name, dtype, n_registers):
+    with np.load(FOLDER / f"{name}.npz") as file:
+        arrays = dict(file)
+    cell, attention = TRANSLATIONS[name]
+    part = DecoderPart((N_UNITS,), 1, N_TOKENS, EMBEDDING_DIM, BEGIN, attention)
+    options = {"bidirectional": True, "pooling": None, "decoder": part}
+    network = Network(
+        make_architecture(cell, "tanh", N_INPUTS, (N_UNITS,), N_TOKENS, **options)
+    )
+    parameters = aligned_zeros((network.layout.size,), dtype)
+    for key, view in network.layout.views(parameters).items():
+        view[:] = arrays[f"parameters/{key}"]
+    run = TranslationRun(network, parameters, 7, 6, 1, multiclass_log_loss, n_registers)
+    sources = [x[:n] for x, n in zip(arrays["sources"], LENGTHS, strict=True)]
+    labels = [y[:n, None] for y, n in zip(arrays["labels"], LABEL_LENGTHS, strict=True)]
+    raw, value, gradient = run(sources, labels)
+    tolerance = TOLERANCES[dtype]
+    raw = np.concatenate(raw)
+    assert_allclose(raw, arrays["raw"], rtol=tolerance, atol=tolerance)
+    assert_allclose(value, arrays["loss"], rtol=tolerance)
+    check_named(network, gradient, arrays, "gradient", tolerance)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_adaptive_softmax(dtype):
     """PyTorch's tails have no biases: here these are zero."""
@@ -211,7 +247,7 @@ def test_adaptive_softmax(dtype):
 @pytest.mark.filterwarnings("default")  # PyTorch's own
 def test_the_script_gives_the_files(tmp_path):
     make_golden.main(tmp_path)
-    for name in [*NAMES, *OPTIONS, "adaptive", CTC]:
+    for name in [*NAMES, *OPTIONS, *TRANSLATIONS, "adaptive", CTC]:
         with (
             np.load(tmp_path / f"{name}.npz") as new,
             np.load(FOLDER / f"{name}.npz") as stored,
@@ -223,5 +259,5 @@ def test_the_script_gives_the_files(tmp_path):
 
 def test_the_files_are_small():
     sizes = [path.stat().st_size for path in FOLDER.glob("*.npz")]
-    assert len(sizes) == len(NAMES) + len(OPTIONS) + 1
+    assert len(sizes) == len(NAMES) + len(OPTIONS) + len(TRANSLATIONS) + 2
     assert max(sizes) < 100_000 and sum(sizes) < 500_000

@@ -3,6 +3,8 @@
 from skrnn.layers._base import ONE_STEP, Buffers, Labels, Layer, Shard
 from skrnn.layers.adaptive import AdaptiveSoftmax
 from skrnn.layers.bidirectional import Bidirectional
+from skrnn.layers.cross_attention import AdditiveAttention, DotAttention
+from skrnn.layers.decoder import Decoder
 from skrnn.layers.dense import Dense
 from skrnn.layers.embedding import Embedding
 from skrnn.layers.noise import Dropout, GaussianNoise
@@ -16,10 +18,13 @@ from skrnn.layers.tokens import TokenLayer, Vocabulary
 __all__ = [
     "AdaptiveSoftmax",
     "ONE_STEP",
+    "AdditiveAttention",
     "Attention",
     "Bidirectional",
     "Buffers",
+    "Decoder",
     "Dense",
+    "DotAttention",
     "Dropout",
     "Embedding",
     "GaussianNoise",

@@ -67,9 +67,9 @@ class Layer:
     whether a row of its buffers may hold two units of a sequence, `is_causal` whether
     no output depends on later steps, `learn_initial_state` whether `reset` hangs on a
     parameter, `pools` whether there is a single step above, and `turns` whether the
-    steps above are those of the shard's labels. `borrows` names the parameters of other
-    layers that `parameters` and `gradients` have besides: by the name they have here
-    that in the network.
+    steps above are those of the shard's labels, as in `Decoder`. `borrows` names the
+    parameters of other layers that `parameters` and `gradients` have besides: by the
+    name they have here that in the network.
     """
 
     may_overflow = False

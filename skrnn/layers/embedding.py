@@ -63,6 +63,7 @@ class Embedding(Layer):
         """Return the buffers of one shard of at most `n_steps` steps."""
         buffers = Buffers(output=lanes.rows(n_steps, self.n_outputs))
         buffers.tiles, buffers.panel = new_tiles(self.n_units, lanes)
+        buffers.missing = aligned_zeros((self.n_units,), lanes.dtype)
         if training:
             buffers.d_output = lanes.rows(n_steps, self.n_outputs)
         return buffers
@@ -80,6 +81,7 @@ class Embedding(Layer):
                 place,
                 first,
                 vectors,
+                buffers.missing,
                 buffers.tiles,
                 shard.lengths,
                 shard.n_steps,
@@ -119,18 +121,20 @@ def new_tiles(n_units, lanes):
 
 
 @kernel
-def look_up(out, x, place, first, vectors, tiles, lengths, n_steps):
-    """Bring vectors into the lanes, square tiles of them at a time."""
+def look_up(out, x, place, first, vectors, missing, tiles, lengths, n_steps):
+    """Bring vectors into the lanes, square tiles of them at a time.
+
+    What has none gets `missing`: tokens beyond the table, and steps behind the end.
+    """
     n_units, n_lanes, n = vectors.shape[1], out.shape[2], tiles.shape[2]
     n_whole = n_units // n if n_lanes % n == 0 else 0
     rows = out.reshape(out.shape[0] * out.shape[1], n_lanes)
-    nothing = np.zeros(n_units, vectors.dtype)
     for t in range(n_steps[0]):
         for lane in range(n_lanes):
             token = int(x[t, place, lane])
             known = lane < len(lengths) and t < lengths[lane]
             known = known and 0 <= token < len(vectors)
-            vector = vectors[token] if known else nothing
+            vector = vectors[token] if known else missing
             for tile in range(n_whole):
                 for k in range(n):
                     tiles[tile, lane, k] = vector[tile * n + k]

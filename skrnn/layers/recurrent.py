@@ -28,6 +28,8 @@ class RecurrentLayer(Layer):
         Sizes of an input and of the hidden state.
     layer_norm, learn_initial_state : bool
         Whether gates are normalized, and whether the first state is a parameter.
+    given_initial_state : bool
+        Whether the first state is one that another layer wrote into the buffers.
     recurrent_dropout : float
         The share of recurrent connections that are dropped in training.
     stream : int
@@ -43,13 +45,16 @@ class RecurrentLayer(Layer):
         *,
         layer_norm=False,
         learn_initial_state=False,
+        given_initial_state=False,
         recurrent_dropout=0.0,
         stream=0,
     ):
         self.cell = cell
         self.layer_norm = layer_norm
         self.learn_initial_state = learn_initial_state
-        self.takes_pairs = not (layer_norm or learn_initial_state or recurrent_dropout)
+        # whether the gradient is to reach the first state
+        self._first_varies = learn_initial_state or given_initial_state
+        self.takes_pairs = not (layer_norm or self._first_varies or recurrent_dropout)
         self.takes_pairs &= n_units % 2 == 0
         self._recurrent_dropout = recurrent_dropout
         self._stream = stream
@@ -246,9 +251,14 @@ class RecurrentLayer(Layer):
         """Return how many rows each of these states has."""
         return [self.n_outputs] * (1 + self.cell.has_state)
 
+    def d_states(self, buffers):
+        """Return the gradients of the states before the first step, as `states`."""
+        kept = [buffers.d_hidden, buffers.carry] if self.cell.has_state else []
+        return [by_lane(states) for states in kept or [buffers.d_hidden]]
+
     def backward(self, calls, packed, x, buffers, gradients, d_x, shard):
         """Add to the gradients of the parameters; fill `d_x` unless it is None."""
-        if self.learn_initial_state:
+        if self._first_varies:
             calls.add(clear, buffers.d_hidden, ONE_STEP, buffers.n_unit_rows)
         if self.layer_norm:
             calls.add(_clear_sums, buffers.sums)
@@ -262,7 +272,7 @@ class RecurrentLayer(Layer):
             buffers.carry,
             shard.n_steps,
             buffers.n_unit_rows,
-            0 if self.learn_initial_state else 1,
+            0 if self._first_varies else 1,
             self.activation,
             self._norm(packed, buffers),
             buffers.dropped,

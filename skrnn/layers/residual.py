@@ -60,6 +60,10 @@ class Residual(Layer):
         """Return how many rows each of these states has."""
         return self.layer.state_sizes()
 
+    def d_states(self, buffers):
+        """Return the gradients of the states before the first step."""
+        return self.layer.d_states(buffers.inner)
+
     def forward(self, calls, packed, x, buffers, shard):
         """Fill the output."""
         self.layer.forward(calls, packed, x, buffers.inner, shard)

@@ -1,6 +1,7 @@
 """An output layer whose weights are the vectors of tokens."""
 
 from skrnn._jit import ZERO, kernel
+from skrnn.activations import IDENTITY
 from skrnn.lanes import by_lane
 from skrnn.layers._base import Buffers, Layer, add_over_lanes
 from skrnn.layers.dense import _forward, _input_gradient
@@ -78,7 +79,7 @@ class Tied(Layer):
             shard.n_steps,
             buffers.n_input_rows,
             buffers.n_output_rows,
-            0,
+            IDENTITY,
         )
 
     def backward(self, calls, packed, x, buffers, gradients, d_x, shard):

@@ -61,14 +61,14 @@ class TokenLayer(RecurrentLayer):
         all_tokens = _AllTokens(self.n_tokens, lanes)
         x = lanes.rows(all_tokens.n_steps[0], self.n_inputs)
         gates = lanes.rows(all_tokens.n_steps[0], n, self.cell.n_blocks)
-        table_rows = len(lanes.packed_bias(calls, bias, n))
-        table = aligned_zeros((self.n_tokens, table_rows), lanes.dtype)
+        packed_bias = lanes.packed_bias(calls, bias, n)
+        table = aligned_zeros((self.n_tokens, len(packed_bias)), lanes.dtype)
         n_rows, (first, _) = lanes.n_rows(n), self.cell.input_blocks
         all_tokens.look_up(calls, x, parameters["vectors"])
         calls.add(
             _multiply,
             gates,
-            lanes.packed_bias(calls, bias, n),
+            packed_bias,
             lanes.packed(calls, weights, n, self._input_cuts),
             x,
             n_rows * (first + np.array(self._input_cuts, np.int64)),
@@ -77,7 +77,12 @@ class TokenLayer(RecurrentLayer):
             all_tokens.n_steps,
         )
         calls.add(_by_token, table, by_lane(gates))
-        packed = {"input": np.zeros(0, lanes.dtype), "bias": None, "table": table}
+        packed = {
+            "input": np.zeros(0, lanes.dtype),
+            "bias": None,
+            "table": table,
+            "missing": packed_bias,  # an unknown token says nothing else
+        }
         if training:
             packed |= {
                 "all_tokens": all_tokens,
@@ -108,6 +113,7 @@ class TokenLayer(RecurrentLayer):
             0,
             0,
             packed["table"],
+            packed["missing"],
             buffers.tiles,
             shard.lengths,
             shard.n_steps,
@@ -170,9 +176,11 @@ class _AllTokens:
 
     def look_up(self, calls, out, table):
         """Record what brings the rows of a table into lanes."""
-        tiles, _ = new_tiles(table.shape[1], self._lanes)
+        n_columns, tokens = table.shape[1], self._tokens
+        tiles, _ = new_tiles(n_columns, self._lanes)
+        missing = aligned_zeros((n_columns,), table.dtype)
         steps = self._lengths, self.n_steps
-        calls.add(look_up, by_lane(out), self._tokens, 0, 0, table, tiles, *steps)
+        calls.add(look_up, by_lane(out), tokens, 0, 0, table, missing, tiles, *steps)
 
     def add_back(self, calls, table, rows):
         """Record what adds rows in lanes to those of a table."""

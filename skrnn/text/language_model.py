@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -15,27 +14,25 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from skrnn._choices import check_hidden_sizes, check_sizes
 from skrnn._constraints import CONSTRAINTS
-from skrnn._deferred import (
-    Stream,
-    losses,
-    network_of,
-    raw_by_pieces,
-    softmax,
-    stateful,
-    training,
-)
+from skrnn._deferred import losses, stateful, training
 from skrnn._learning import LearningEstimator, unchanged_if_refused
 from skrnn.architecture import Architecture
 from skrnn.callbacks import with_callbacks
-from skrnn.sequences import Sequences
-from skrnn.text.sampling import draw_tokens
-from skrnn.text.tokenizer import PADDING, UNKNOWN, SequenceTokenizer, read_texts
+from skrnn.text.documents import (
+    BOUNDARY,
+    hold_out,
+    ids_of,
+    in_a_row,
+    listed,
+    refuse_unknown,
+)
+from skrnn.text.next_token import NextToken
+from skrnn.text.tokenizer import UNKNOWN, SequenceTokenizer
+from skrnn.text.writing import draw, written
 
-# Before each text and after the last: no text has it, for nothing is padded here.
-BOUNDARY = PADDING
 # With more tokens than these the output layer is an adaptive softmax.
 LARGEST_PLAIN = 5000
-FIRST_CUTOFF = 2000
+LARGEST_HEAD = 2000
 _SHARED = (
     "hidden_layer_sizes",
     "cell",
@@ -337,7 +334,7 @@ class RNNLanguageModel(LearningEstimator):
         seed = random_state.randint(np.iinfo(np.int32).max)
         with unchanged_if_refused(self):
             if continues:
-                texts = self._ids(X)
+                ids = self._ids(X)
                 self._check_same_network()
             else:
                 self.tokenizer_ = SequenceTokenizer(
@@ -347,10 +344,8 @@ class RNNLanguageModel(LearningEstimator):
                     max_features=self.max_features,
                     min_frequency=self.min_frequency,
                 )
-                texts, _ = read_texts(_listed(X))
-                ids = self.tokenizer_.fit_transform(texts)
-                texts = _split_ids(ids, texts, self.tokenizer_._splitter())
-                self._closes = len(texts) > 1
+                ids = ids_of(listed(X), self.tokenizer_, learn=True)
+                self._closes = len(ids) > 1
             held_out = None
             if X_val is not None:
                 try:
@@ -358,10 +353,10 @@ class RNNLanguageModel(LearningEstimator):
                 except (TypeError, ValueError) as error:
                     raise type(error)(f"In the validation set: {error}") from error
             elif early_stopping:
-                texts, held_out = _split(texts, self.validation_fraction, random_state)
+                ids, held_out = hold_out(ids, self.validation_fraction, random_state)
             if not continues:
-                self._start(texts, seed)
-        numbers = _in_a_row(texts, random_state)
+                self._start(ids, seed)
+        numbers = in_a_row(ids, random_state)
         self._train(X, numbers, held_out, seed, early_stopping, incremental)
         return self
 
@@ -379,6 +374,7 @@ class RNNLanguageModel(LearningEstimator):
             pooling=None,
             n_tokens=((0, n_tokens),),
             embedding_dim=self.embedding_dim or sizes[0],
+            products_of_tokens=True,
             tied=bool(self.tied),
             cutoffs=self._chosen_cutoffs(n_tokens),
         )
@@ -388,8 +384,8 @@ class RNNLanguageModel(LearningEstimator):
         if isinstance(self.cutoffs, str):
             if n_tokens <= LARGEST_PLAIN or self.tied:
                 return ()
-            first = min(FIRST_CUTOFF, n_tokens // 5)
-            return (first, 5 * first) if n_tokens > 10 * first else (first,)
+            first = min(LARGEST_HEAD, n_tokens // 10)
+            return first, 4 * first
         if self.cutoffs is None:
             return ()
         cutoffs = check_sizes("cutoffs", self.cutoffs)
@@ -412,13 +408,13 @@ class RNNLanguageModel(LearningEstimator):
                 "warm_start=False, to begin again."
             )
 
-    def _start(self, texts, seed):
+    def _start(self, ids, seed):
         """Initialize the network: it begins with how frequent each token is."""
         views = self._begin(self._new_architecture(), np.dtype(np.float32), seed)
         # where nothing is unknown in training, that stays without an influence
         views["embedding.0.vectors"][UNKNOWN] = 0.0
-        counts = np.bincount(np.concatenate(texts), minlength=self.n_tokens_)
-        counts[BOUNDARY] = len(texts)
+        counts = np.bincount(np.concatenate(ids), minlength=self.n_tokens_)
+        counts[BOUNDARY] = len(ids)
         if "output.bias" in views and len(views["output.bias"]) == len(counts):
             views["output.bias"][:] = np.log((counts + 0.5) / (counts + 0.5).sum())
 
@@ -460,8 +456,8 @@ class RNNLanguageModel(LearningEstimator):
     def _make_trainer(self, *args, **kwargs):
         return stateful.StatefulTrainer(*args, **kwargs)
 
-    def _finite_score(self, texts):
-        score = self._mean_log_probability(texts)
+    def _finite_score(self, ids):
+        score = self._mean_log_probability(ids)
         if not math.isfinite(score):
             raise training.Divergence
         return score
@@ -487,7 +483,7 @@ class RNNLanguageModel(LearningEstimator):
             If X is no text, or a text has no token.
         """
         check_is_fitted(self)
-        return self._log_probabilities(self._ids(X))
+        return self._next_token().of_texts(self._ids(X), self._closes)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean log-likelihood of a token, in nats: higher is better.
@@ -538,42 +534,15 @@ class RNNLanguageModel(LearningEstimator):
         -------
         bits : float
         """
-        n_chars = sum(len(text) for text in read_texts(_listed(X))[0])
+        n_chars = sum(len(text) for text in listed(X))
         return float(-self.log_prob(X).sum() / math.log(2.0) / n_chars)
 
-    def _mean_log_probability(self, texts):
-        n_predicted = sum(len(ids) + self._closes for ids in texts)
-        return float(self._log_probabilities(texts).sum() / n_predicted)
+    def _mean_log_probability(self, ids):
+        n_predicted = sum(len(text) + self._closes for text in ids)
+        return float(self._next_token().of_texts(ids, self._closes).sum() / n_predicted)
 
-    def _log_probabilities(self, texts):
-        """Return the log-probability of each text, of arrays of ids."""
-        inputs = [np.append(BOUNDARY, ids).astype(np.float32) for ids in texts]
-        targets = [np.append(ids, BOUNDARY) for ids in texts]
-        if not self._closes:
-            inputs = [ids[:-1] for ids in inputs]
-            targets = [ids[:-1] for ids in targets]
-        lengths = np.array([len(ids) for ids in inputs])
-        starts = lengths.cumsum() - lengths
-        tokens = np.concatenate(targets)
-        data = Sequences._of(
-            np.concatenate(inputs)[:, np.newaxis], starts, lengths, None, None
-        )
-        body, parameters = self._body()
-        head = self._head()
-        sums = np.zeros(len(texts))
-        for rows, steps, hidden in raw_by_pieces(network_of(body), parameters, data):
-            of_tokens = head.log_probability_of(hidden, tokens[starts[rows] + steps])
-            np.add.at(sums, rows, of_tokens)
-        return sums
-
-    def _body(self):
-        """Return the architecture below the output, and its parameters."""
-        body = replace(self._architecture, n_outputs=0, tied=False, cutoffs=())
-        return body, self._parameters[: network_of(body).layout.size]
-
-    def _head(self):
-        """Return what turns the states of the last layer into probabilities."""
-        return softmax.softmax_of(network_of(self._architecture), self._parameters)
+    def _next_token(self):
+        return NextToken(self._architecture, self._parameters)
 
     # --- new text -------------------------------------------------------------------
 
@@ -676,78 +645,37 @@ class RNNLanguageModel(LearningEstimator):
         stops = [stop] if isinstance(stop, str) else list(stop or [])
         if not all(isinstance(text, str) and text for text in stops):
             raise ValueError(f"stop must hold texts that are not empty, got {stop!r}.")
-        starts = [self._prompt_ids(text) for text in prompts]
-        random_state = check_random_state(random_state)
-        drawn = self._draw(starts, length, temperature, top_k, top_p, random_state)
-        return self._as_text(drawn, prompts, stops)
+        beginnings = [self._prompt_ids(text) for text in prompts]
+        drawn = draw(
+            self._next_token(),
+            beginnings,
+            length,
+            self._closes,
+            check_random_state(random_state),
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+        )
+        strings = ["", "", *self.vocabulary_]
+        between = "" if self.analyzer == "char" else " "
+        begun = [bool(prompt) for prompt in prompts]
+        return written(drawn, strings, between, begun, stops)
 
     def _prompt_ids(self, prompt):
-        """Return the ids of a prompt, with the boundary before them."""
+        """Return the ids of a prompt, of which there may be none."""
         if not isinstance(prompt, str):
             raise TypeError(f"A prompt must be a str, got {prompt!r}.")
         if not prompt:
-            return np.array([BOUNDARY])
-        tokens = self.tokenizer_.transform([prompt])[0][:, 0].astype(np.intp)
-        if (tokens == UNKNOWN).all():
+            return np.array([], dtype=np.intp)
+        ids = self.tokenizer_.transform([prompt])[0][:, 0].astype(np.intp)
+        if (ids == UNKNOWN).all():
             raise ValueError(
                 f"No token of the prompt {prompt!r} is in the vocabulary. Tokens are "
                 f"{self.analyzer!r}, such as {list(self.vocabulary_)[:5]}."
             )
-        self._refuse_unknown([tokens], [prompt])
-        return np.append(BOUNDARY, tokens)
-
-    def _draw(self, starts, length, temperature, top_k, top_p, random_state):
-        """Yield the next token of each text; BOUNDARY where a text has ended."""
-        body, parameters = self._body()
-        head, n = self._head(), len(starts)
-        channels = np.zeros(1, np.float32), np.ones(1, np.float32)
-        reader = Stream(network_of(body), parameters, *channels, 1)
-        hidden, states = [], []
-        for ids in starts:
-            state = reader.initial[np.newaxis]
-            for token in ids:
-                raw, state = reader.advance(np.array([[token]], np.float32), state)
-            hidden.append(raw)
-            states.append(state)
-        hidden, state = np.concatenate(hidden), np.concatenate(states)
-        writer = Stream(network_of(body), parameters, *channels, n)
-        going = np.ones(n, bool)
-        for _ in range(length):
-            scores = head.log_probabilities(hidden)
-            scores[:, UNKNOWN] = -np.inf
-            if not self._closes:
-                scores[:, BOUNDARY] = -np.inf
-            tokens = draw_tokens(scores, random_state, temperature, top_k, top_p)
-            tokens[~going] = BOUNDARY
-            going &= tokens != BOUNDARY
-            yield tokens
-            if not going.any():
-                return
-            inputs = tokens[:, np.newaxis].astype(np.float32)
-            hidden, state = writer.advance(inputs, state)
-
-    def _as_text(self, drawn, prompts, stops):
-        """Yield for each text what is sure to come next, up to its stop."""
-        tokens = ["", "", *self.vocabulary_]
-        between = "" if self.analyzer == "char" else " "
-        held_back = max((len(stop) - 1 for stop in stops), default=0)
-        pending, n = [""] * len(prompts), len(prompts)
-        begun, ended = [bool(prompt) for prompt in prompts], [False] * len(prompts)
-        for new in drawn:
-            pieces = [""] * n
-            for i, token in enumerate(new.tolist()):
-                if ended[i] or token == BOUNDARY:
-                    continue
-                text = pending[i] + (between if begun[i] else "") + tokens[token]
-                begun[i] = True
-                found = [text.find(stop) for stop in stops if stop in text]
-                ended[i] = bool(found)
-                sure = min(found) if found else max(len(text) - held_back, 0)
-                pieces[i], pending[i] = text[:sure], "" if found else text[sure:]
-            yield pieces
-            if all(ended):
-                return
-        yield pending
+        if self.unknown_tokens == "error":
+            refuse_unknown([ids], [prompt], self.tokenizer_)
+        return ids
 
     # --- texts and ids --------------------------------------------------------------
 
@@ -763,24 +691,11 @@ class RNNLanguageModel(LearningEstimator):
 
     def _ids(self, X):
         """Return the ids of each text, by the vocabulary there is."""
-        texts, _ = read_texts(_listed(X))
-        tokenizer = self.tokenizer_
-        ids = _split_ids(tokenizer.transform(texts), texts, tokenizer._splitter())
-        self._refuse_unknown(ids, texts)
+        texts = listed(X)
+        ids = ids_of(texts, self.tokenizer_)
+        if self.unknown_tokens == "error":
+            refuse_unknown(ids, texts, self.tokenizer_)
         return ids
-
-    def _refuse_unknown(self, ids, texts):
-        if self.unknown_tokens == "ignore":
-            return
-        for sample, (found, text) in enumerate(zip(ids, texts, strict=True)):
-            places = np.flatnonzero(found == UNKNOWN)
-            if len(places):
-                token = self.tokenizer_._splitter()(text)[places[0]]
-                raise ValueError(
-                    f"Text {sample} has the token {token!r} at place {places[0]}, "
-                    "which is not in the vocabulary. "
-                    'unknown_tokens="ignore" reads it as an unknown one.'
-                )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -788,50 +703,3 @@ class RNNLanguageModel(LearningEstimator):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def _listed(X):
-    """Return texts as the tokenizer takes them: one text is a list of one."""
-    return [X] if isinstance(X, str) else X
-
-
-def _split_ids(data, texts, split):
-    """Return the ids of each text, an array of intp, or raise for one without any."""
-    ids = [sample[:, 0].astype(np.intp) for sample in data]
-    for sample, (found, text) in enumerate(zip(ids, texts, strict=True)):
-        # the tokenizer writes an unknown token where there is none
-        if len(found) == 1 and found[0] == UNKNOWN and not len(split(text)):
-            raise ValueError(f"Text {sample}, {text!r}, has no token: leave it out.")
-    return ids
-
-
-def _split(texts, fraction, random_state):
-    """Return texts to train on, and those held out: some, or the end of the only one.
-
-    Raises `ValueError` if nothing is left of either.
-    """
-    if len(texts) == 1:
-        (ids,) = texts
-        n = round(fraction * len(ids))
-        if not 0 < n < len(ids):
-            raise ValueError(
-                f"validation_fraction={fraction} of {len(ids)} tokens leaves nothing "
-                "to train on, or nothing to hold out."
-            )
-        return [ids[:-n]], [ids[-n:]]
-    n = min(max(round(fraction * len(texts)), 1), len(texts) - 1)
-    order = random_state.permutation(len(texts))
-    held_out = np.sort(order[:n])
-    rest = np.sort(order[n:])
-    return [texts[i] for i in rest], [texts[i] for i in held_out]
-
-
-def _in_a_row(texts, random_state):
-    """Return all ids as float32, with a boundary before each text and after the last.
-
-    Several texts come in an order drawn at random: neighbours may be alike.
-    """
-    order = random_state.permutation(len(texts)) if len(texts) > 1 else [0]
-    boundary = np.array([BOUNDARY])
-    parts = [part for i in order for part in (boundary, texts[i])]
-    return np.concatenate([*parts, boundary]).astype(np.float32)

@@ -71,6 +71,14 @@ CTC, N_CTC_CLASSES = "ctc", 4
 # a network of its own: an adaptive softmax over the states of each step
 ADAPTIVE = {"sizes": (16,), "n_classes": 10, "cutoffs": (3, 6)}
 
+# file: cell and attention of a network that writes, bidirectional where it reads
+TRANSLATIONS = {
+    "translation_dot_gru": ("gru", "dot"),
+    "translation_additive_lstm": ("lstm", "additive"),
+}
+LABEL_LENGTHS = (3, 6, 1, 4, 2)
+BEGIN = N_TOKENS - 1
+
 
 def to_skrnn(cell, recurrent, output):
     """Give PyTorch's parameters, or their gradients, skrnn's names and columns.
@@ -324,6 +332,116 @@ class OptionReference:
         return named
 
 
+class TranslationReference:
+    """An encoder and a decoder of PyTorch, over each pair by itself."""
+
+    def __init__(self, name):
+        import torch
+
+        self.torch, self.cell, self.attention = torch, *TRANSLATIONS[name]
+        double, n = {"dtype": torch.float64}, N_UNITS
+        rng = np.random.default_rng(20_261_121)
+        self.sources = rng.normal(size=(len(LENGTHS), max(LENGTHS), N_INPUTS))
+        shape = len(LENGTHS), max(LABEL_LENGTHS)
+        self.labels = rng.integers(0, N_TOKENS, shape)
+        linear, n_states = torch.nn.Linear, 2 * n if self.cell == "lstm" else n
+        self.encoder = recurrent_module(
+            torch, self.cell, N_INPUTS, 1, bidirectional=True
+        )
+        self.decoder = recurrent_module(torch, self.cell, EMBEDDING_DIM, 1)
+        self.embedding = torch.nn.Embedding(N_TOKENS, EMBEDDING_DIM, **double)
+        self.linear = {
+            "decoder.bridge": linear(2 * n, n_states, **double),
+            "decoder.combination": linear(3 * n, n, **double),
+            "output": linear(n, N_TOKENS, **double),
+        }
+        self.of_attention = {"memory": linear(2 * n, n, bias=False, **double)}
+        self.query = torch.nn.Parameter(torch.zeros(n, **double))
+        if self.attention == "additive":
+            self.of_attention["states"] = linear(n, n, **double)
+        modules = [self.encoder, self.decoder, self.embedding]
+        for module in (*modules, *self.linear.values(), *self.of_attention.values()):
+            fill(torch, module.parameters(), rng)
+        fill(torch, [self.query], rng)
+        for module in (self.encoder, self.decoder):
+            tie_biases(torch, self.cell, module)
+
+    def _raw_of(self, source, labels):
+        torch = self.torch
+        memory = self.encoder(source[None])[0][0]
+        given = torch.tanh(self.linear["decoder.bridge"](memory.mean(dim=0)))
+        states = tuple(part[None, None] for part in given.split(N_UNITS))
+        fed = torch.tensor([BEGIN, *labels[:-1].tolist()])
+        below = self.embedding(fed)[None]
+        first = states if self.cell == "lstm" else states[0]
+        states = self.decoder(below, first)[0][0]
+        mapped = self.of_attention["memory"](memory)
+        if self.attention == "dot":
+            scores = states @ mapped.T
+        else:
+            queries = self.of_attention["states"](states)
+            scores = torch.tanh(queries[:, None] + mapped[None]) @ self.query
+        contexts = torch.softmax(scores, dim=1) @ memory
+        joined = torch.cat([contexts, states], dim=1)
+        combined = torch.tanh(self.linear["decoder.combination"](joined))
+        return self.linear["output"](combined)
+
+    def pairs(self):
+        """Yield each source with its labels."""
+        for i, (n, n_labels) in enumerate(zip(LENGTHS, LABEL_LENGTHS, strict=True)):
+            yield self.torch.from_numpy(self.sources[i, :n]), self.labels[i, :n_labels]
+
+    def raw(self):
+        return self.torch.cat([self._raw_of(*pair) for pair in self.pairs()])
+
+    def loss(self):
+        labels = np.concatenate([labels for _, labels in self.pairs()])
+        entropy = self.torch.nn.CrossEntropyLoss(reduction="sum")
+        return entropy(self.raw(), self.torch.from_numpy(labels))
+
+    def named(self, of):
+        """Return arrays by skrnn's names; `of` picks the value or the gradient."""
+
+        def array(parameter):
+            return of(parameter).detach().numpy().copy()
+
+        named = {"decoder.embedding.0.vectors": array(self.embedding.weight)}
+        places = ["layers.0", "layers.0.reverse", "decoder.layers.0"]
+        layers = [*self.encoder.all_weights, *self.decoder.all_weights]
+        for place, weights in zip(places, layers, strict=True):
+            for name, values in layer_to_skrnn(self.cell, *map(array, weights)).items():
+                named[f"{place}.{name}"] = values
+        for place, module in self.linear.items():
+            named[f"{place}.weights"] = array(module.weight).T
+            named[f"{place}.bias"] = array(module.bias)
+        place = "decoder.attention"
+        for name, module in self.of_attention.items():
+            named[f"{place}.{name}_weights"] = array(module.weight).T
+        if self.attention == "additive":
+            module = self.of_attention["states"]
+            named[f"{place}.states_bias"] = array(module.bias)
+            named[f"{place}.query"] = array(self.query)
+        return named
+
+
+def golden_translation(name):
+    """Return the arrays of a file of a network that writes."""
+    reference = TranslationReference(name)
+    loss = reference.loss()
+    loss.backward()
+    arrays = {
+        "sources": reference.sources,
+        "labels": reference.labels,
+        "raw": reference.raw().detach().numpy(),
+        "loss": loss.detach().numpy(),
+    }
+    for key, value in reference.named(lambda p: p.data).items():
+        arrays[f"parameters/{key}"] = value
+    for key, value in reference.named(lambda p: p.grad).items():
+        arrays[f"gradient/{key}"] = value
+    return arrays
+
+
 def golden_option(name):
     """Return the arrays of a file of an option."""
     reference = OptionReference(name)
@@ -484,6 +602,8 @@ def main(folder=FOLDER):
         np.savez_compressed(Path(folder) / f"{name}.npz", **golden(name))
     for name in OPTIONS:
         np.savez_compressed(Path(folder) / f"{name}.npz", **golden_option(name))
+    for name in TRANSLATIONS:
+        np.savez_compressed(Path(folder) / f"{name}.npz", **golden_translation(name))
     np.savez_compressed(Path(folder) / "adaptive.npz", **golden_adaptive())
     np.savez_compressed(Path(folder) / f"{CTC}.npz", **golden_ctc())
 

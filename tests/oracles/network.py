@@ -15,6 +15,12 @@ def parts(views, place):
     }
 
 
+def embedded_tokens(tokens, table):
+    """Return the rows of a table; unknown tokens have zeros."""
+    unknown = np.zeros(table.shape[1])
+    return np.array([table[int(i)] if 0 <= i < len(table) else unknown for i in tokens])
+
+
 def embedded(x, architecture, vectors):
     """Return the vectors of the tokens of each step, and its numbers behind them."""
     places = [place for place, _ in architecture.n_tokens]

@@ -1,0 +1,582 @@
+"""Writing: a decoder goes on step by step from what it wrote itself.
+
+The sources are read once; then each hypothesis, a target begun, is a lane. Steps are
+those of the same kernels that learn.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from skrnn._jit import kernel
+from skrnn.activations import exp
+from skrnn.lanes import SamplesInLanes, by_lane
+from skrnn.layers import Labels
+from skrnn.network import (
+    KeptStates,
+    PackedParameters,
+    Samples,
+    Workspace,
+    bring_in,
+    bring_out,
+    load,
+)
+from skrnn.recording import Recording, replay
+from skrnn.simd import get, maximum, put
+from skrnn.threads import Threads
+
+# Hypotheses that are written together: enough to fill the lanes of several threads.
+HYPOTHESES_AT_ONCE = 256
+
+
+class Decoding:
+    """Sources that were read, and what is written of each, step by step.
+
+    Parameters
+    ----------
+    network : Network
+        That turns: with a decoder.
+    parameters : ndarray of shape (n_parameters,)
+        Read now, not later.
+    mean, inverse_scale : ndarray of shape (n_channels,)
+        How channels of the sources are standardized.
+    n_source_steps, n_hypotheses : int
+        The most that there will be.
+    n_threads : int, default=1
+    log_softmax : bool, default=False
+        Whether predictions are log-probabilities of tokens, not raw.
+    """
+
+    def __init__(
+        self,
+        network,
+        parameters,
+        mean,
+        inverse_scale,
+        n_source_steps,
+        n_hypotheses,
+        n_threads=1,
+        log_softmax=False,
+    ):
+        one, two = (SamplesInLanes(parameters.dtype, n) for n in (1, 2))
+        self._lanes = one if n_hypotheses <= one.n_samples else two
+        self._network = network
+        self._scaling = mean, inverse_scale
+        parameters = parameters.copy()
+        packed = PackedParameters(network, parameters, self._lanes, training=False)
+        self._groups = [
+            _Group(network, packed, n_source_steps, log_softmax)
+            for _ in range(-(-n_hypotheses // self._lanes.n_samples))
+        ]
+        self._fed = np.empty((n_hypotheses, self._groups[0].n_fed), parameters.dtype)
+        shape = n_hypotheses, self._groups[0].state.shape[1]
+        self._states = np.empty(shape, parameters.dtype)
+        shape = n_hypotheses, network.n_outputs
+        self._raw = np.zeros(shape, parameters.dtype)
+        self._n = 0
+        self._threads = Threads(n_threads, object)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._threads.__exit__(*exception)
+
+    def _on_groups(self, function, n_steps):
+        """Call a function with each group and its hypotheses: first, last."""
+        size = self._lanes.n_samples
+        tasks = [
+            (group, first, min(first + size, self._n))
+            for group, first in zip(self._groups, range(0, self._n, size), strict=False)
+        ]
+        flops = self._network.flops(self._n * n_steps)
+        self._threads.map(lambda _, task: function(*task), tasks, flops)
+
+    def begin(self, samples):
+        """Read the sources: each row of `samples` is that of a hypothesis."""
+        self._n = len(samples.lengths)
+        self._begun = False
+
+        def read(group, first, last):
+            group.shard.n_steps[1] = 0
+            load(
+                samples.values,
+                samples.starts,
+                samples.lengths,
+                *self._scaling,
+                first,
+                last,
+                group.x,
+                group.shard.lengths,
+                group.shard.n_steps,
+            )
+            _run(group.reading)
+            self._states[first:last] = group.state[: last - first]
+
+        self._on_groups(read, int(samples.lengths.max()))
+
+    def step(self, fed=None, writes=None):
+        """Return the predictions of the next step of each hypothesis.
+
+        Parameters
+        ----------
+        fed : ndarray of shape (n_hypotheses, n_channels), default=None
+            What was written last; None at the first step.
+        writes : ndarray of bool of shape (n_hypotheses,), default=None
+            Which of them go on: others may be left out, and have any predictions.
+
+        Returns
+        -------
+        predictions : ndarray of shape (n_hypotheses, n_outputs)
+            Overwritten by the next step.
+        """
+        n = self._n
+        self._fed[:n] = self._groups[0].begin if fed is None else fed
+
+        def write(group, first, last):
+            if writes is None or writes[first:last].any():
+                _write(
+                    group.writing,
+                    first,
+                    last,
+                    self._fed,
+                    group.fed,
+                    self._states,
+                    group.state,
+                    group.raw,
+                    self._raw,
+                )
+
+        self._on_groups(write, 1)
+        return self._raw[:n]
+
+    def reorder(self, rows):
+        """Let hypothesis i go on where hypothesis ``rows[i]`` is.
+
+        Both must be of the same source.
+        """
+        self._states[: self._n] = self._states[rows]
+
+    def attention(self):
+        """Return the weights of the last step on the steps of the source.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_hypotheses, n_source_steps)
+            Zero after the end of a source.
+        """
+        size, groups = self._lanes.n_samples, self._groups
+        groups = groups[: -(-self._n // size)]
+        n_steps = max(group.shard.n_steps[0] for group in groups)
+        weights = np.zeros((len(groups) * size, n_steps), self._raw.dtype)
+        for i, group in enumerate(groups):
+            n = group.shard.n_steps[0]
+            weights[i * size : (i + 1) * size, :n] = group.attention[0, :n].T
+        return weights[: self._n]
+
+
+class _Group(Workspace):
+    """The hypotheses that are in the lanes together."""
+
+    def __init__(self, network, packed, n_source_steps, log_softmax):
+        n = packed.lanes.n_samples
+        sizes = np.ones(n, np.int64), np.array([1, 0, n])
+        labels = Labels(*sizes, np.zeros(2, np.int64), room=1)
+        super().__init__(network, packed, n_source_steps, False, labels=labels)
+        turn = next(i for i, place in enumerate(self.stack) if place.layer.turns)
+        place = self.stack[turn]
+        self.fed, self.n_fed = by_lane(place.buffers.fed), place.layer.n_fed
+        self.begin = place.layer.begin
+        if place.layer.attends:
+            self.attention = by_lane(place.buffers.attention.weights)
+        states = KeptStates([place], packed.lanes)
+        self.state = states.array
+        # kept alive, as programs need
+        self._read_calls, self._write_calls = Recording(), Recording()
+        self._record_reset(self._read_calls)
+        self._record_forward(self._read_calls, 0, turn)
+        arguments = place.packed, place.x, place.buffers, place.shard
+        place.layer.read(self._read_calls, *arguments)
+        states.record(self._read_calls, bring_out)
+        states.record(self._write_calls, bring_in)
+        place.layer.write(self._write_calls, *arguments)
+        self._record_forward(self._write_calls, turn + 1)
+        if log_softmax:
+            logs = packed.lanes.rows(1, 1)
+            raw, n_outputs = self.stack[-1].buffers.output, network.n_outputs
+            self._write_calls.add(_log_softmax, raw, n_outputs, logs, by_lane(logs))
+        place.layer.carry(self._write_calls, place.buffers, place.shard)
+        states.record(self._write_calls, bring_out)
+        self.reading = self._read_calls.program()
+        self.writing = self._write_calls.program()
+
+
+@kernel
+def _run(program):
+    replay(program)
+
+
+@kernel
+def _write(program, first, last, all_fed, fed, all_states, state, raw, all_raw):
+    """Take the hypotheses from `first` to `last` a step further."""
+    for i in range(first, last):
+        for k in range(all_fed.shape[1]):
+            fed[0, k, i - first] = all_fed[i, k]
+        for k in range(state.shape[1]):
+            state[i - first, k] = all_states[i, k]
+    replay(program)
+    n_outputs = all_raw.shape[1]
+    for block in range(0, n_outputs, 16):  # of rows that stay in the cache
+        for i in range(first, last):
+            for k in range(block, min(block + 16, n_outputs)):
+                all_raw[i, k] = raw[0, k, i - first]
+    for i in range(first, last):
+        for k in range(state.shape[1]):
+            all_states[i, k] = state[i - first, k]
+
+
+@kernel
+def _log_softmax(raw, n, logs, in_lanes):
+    """Replace raw predictions by log-probabilities; `logs` is scratch of a row."""
+    largest = get(raw, 0, 0)
+    for k in range(1, n):
+        largest = maximum(get(raw, 0, k), largest)
+    total = exp(get(raw, 0, 0) - largest)
+    for k in range(1, n):
+        total = total + exp(get(raw, 0, k) - largest)
+    put(logs, 0, 0, total)
+    for lane in range(in_lanes.shape[2]):
+        in_lanes[0, 0, lane] = math.log(in_lanes[0, 0, lane])
+    shift = largest + get(logs, 0, 0)
+    for k in range(n):
+        put(raw, 0, k, get(raw, 0, k) - shift)
+
+
+def _decodings(model, data, n_each, n_threads, log_softmax=False):
+    """Yield some sources at a time, read, the longest first: rows and a `Decoding`.
+
+    Each of them begins `n_each` hypotheses, which are neighbours.
+    """
+    network, parameters, mean, inverse_scale = model
+    order = np.argsort(-data.lengths, kind="stable")
+    at_once = min(max(HYPOTHESES_AT_ONCE // n_each, 1), len(order))
+    decoding = Decoding(
+        network,
+        parameters,
+        mean,
+        inverse_scale,
+        int(data.lengths.max()),
+        at_once * n_each,
+        n_threads,
+        log_softmax,
+    )
+    with decoding:
+        for first in range(0, len(order), at_once):
+            rows = order[first : first + at_once]
+            repeated = np.repeat(rows, n_each)
+            decoding.begin(Samples.take(data, repeated, parameters.dtype))
+            yield rows, decoding
+
+
+# --- targets that are known -----------------------------------------------------------
+
+
+def follow(model, data, targets, n_threads=1, log_softmax=False):
+    """Let the decoder read known targets, and tell what it predicts of each.
+
+    Parameters
+    ----------
+    model : (Network, ndarray, ndarray, ndarray)
+        The network, its parameters, and how channels of the sources are standardized:
+        `mean` and `inverse_scale`.
+    data : PaddedData or Sequences
+        The sources.
+    targets : list of ndarray of shape (n_target_steps, n_channels)
+    n_threads : int, default=1
+    log_softmax : bool, default=False
+        Whether predictions are log-probabilities of tokens, not raw.
+
+    Yields
+    ------
+    rows : ndarray
+        The samples that this is about: those whose target has this step.
+    step : int
+    predictions : ndarray of shape (len(rows), n_outputs)
+        Those of this step.
+    decoding : Decoding
+    places : ndarray
+        Where they are among the hypotheses of `decoding`.
+    """
+    for rows, decoding in _decodings(model, data, 1, n_threads, log_softmax):
+        lengths = np.array([len(targets[row]) for row in rows])
+        fed = np.zeros((len(rows), len(targets[rows[0]][0])))
+        for t in range(lengths.max()):
+            writes = t < lengths
+            predictions = decoding.step(fed if t else None, writes)
+            (places,) = writes.nonzero()
+            yield rows[places], t, predictions[places], decoding, places
+            for place in places:
+                fed[place] = targets[rows[place]][t]
+
+
+def log_probabilities(model, data, targets, n_threads=1):
+    """Return the log-probability of each token of known targets.
+
+    Parameters are those of `follow`.
+
+    Returns
+    -------
+    log_probabilities : list of ndarray of float64 of shape (n_target_steps,)
+    """
+    results = [np.empty(len(of_sample)) for of_sample in targets]
+    for rows, t, logs, *_ in follow(model, data, targets, n_threads, True):
+        for row, of_sample in zip(rows, logs, strict=True):
+            results[row][t] = of_sample[int(targets[row][t, 0])]
+    return results
+
+
+def alignments(model, data, targets, n_threads=1):
+    """Return how much each step of known targets attends to each of the source.
+
+    Parameters are those of `follow`; the network must have attention.
+
+    Returns
+    -------
+    weights : list of ndarray of shape (n_target_steps, n_source_steps)
+        Rows add up to 1.
+    """
+    results = [
+        np.empty((len(of_sample), n))
+        for of_sample, n in zip(targets, data.lengths, strict=True)
+    ]
+    for rows, t, _, decoding, places in follow(model, data, targets, n_threads):
+        weights = decoding.attention()
+        for place, row in zip(places, rows, strict=True):
+            results[row][t] = weights[place, : data.lengths[row]]
+    return results
+
+
+# --- numbers --------------------------------------------------------------------------
+
+
+def write_numbers(model, data, n_steps, n_threads=1):
+    """Return so many predictions for each source, each fed to the next step.
+
+    Parameters
+    ----------
+    model, data, n_threads
+        As in `follow`.
+    n_steps : ndarray of int of shape (n_samples,)
+
+    Returns
+    -------
+    predictions : list of ndarray of shape (n_steps, n_outputs)
+    """
+    network, parameters, *_ = model
+    results = [np.empty((n, network.n_outputs), parameters.dtype) for n in n_steps]
+    for rows, decoding in _decodings(model, data, 1, n_threads):
+        lengths, fed = n_steps[rows], None
+        for t in range(lengths.max()):
+            writes = t < lengths
+            fed = decoding.step(fed, writes)
+            for place in writes.nonzero()[0]:
+                results[rows[place]][t] = fed[place]
+    return results
+
+
+# --- tokens ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A sequence of tokens that was written.
+
+    Attributes
+    ----------
+    tokens : ndarray of int64 of shape (n_tokens,)
+        Without the end.
+    log_probability : float
+        Of these tokens, and of the end where there is one.
+    score : float
+        By which hypotheses are ranked: the log-probability over a power of the length.
+    ended : bool
+        Whether it came to its end before the last step.
+    """
+
+    tokens: np.ndarray
+    log_probability: float
+    score: float
+    ended: bool
+
+
+def beam_search(
+    model,
+    data,
+    end,
+    max_steps,
+    *,
+    width=1,
+    n_best=1,
+    length_penalty=1.0,
+    never=(),
+    n_threads=1,
+):
+    """Look for the most likely sequences of tokens.
+
+    A beam of width 1 is greedy: it goes on with the most likely token. A wider one
+    keeps so many sequences, and ends when as many have come to their end, or none of
+    those it keeps can still become better. Sequences are compared by the
+    log-probability divided by ``length ** length_penalty``, the end being counted; with
+    0 short ones are preferred.
+
+    Parameters
+    ----------
+    model, data, n_threads
+        As in `follow`.
+    end : int
+        The token that ends a sequence.
+    max_steps : ndarray of int of shape (n_samples,)
+        Steps at most, the end among them.
+    width, n_best : int, default=1
+        Sequences that are kept, and returned.
+    length_penalty : float, default=1.0
+        At least 0.
+    never : sequence of int, default=()
+        Tokens that are not written, however likely.
+
+    Returns
+    -------
+    hypotheses : list of list of Hypothesis
+        Of each sample the best, from the best on: those that have ended first, and
+        others only where there are too few of these.
+    """
+    never, results = np.array(never, np.int64), [[] for _ in data.lengths]
+    for rows, decoding in _decodings(model, data, width, n_threads, True):
+        beams = _Beams(max_steps[rows], end, width, n_best, length_penalty)
+        fed = None
+        while not beams.done.all():
+            logs = decoding.step(fed, np.repeat(~beams.done, width))
+            logs[:, never] = -np.inf
+            beams.extend(logs)
+            decoding.reorder(beams.parents())
+            fed = beams.tokens[-1].reshape(-1, 1)
+        for row, found in zip(rows, beams.best(), strict=True):
+            results[row] = found
+    return results
+
+
+class _Beams:
+    """The hypotheses of some sources, `width` of each side by side.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_sources, width)
+        Log-probabilities of those that live; minus infinity where there is none.
+    tokens, origins : list of ndarray of shape (n_sources, width)
+        At each step the token, and the place of the hypothesis that it extends.
+    done : ndarray of bool of shape (n_sources,)
+    """
+
+    def __init__(self, max_steps, end, width, n_best, length_penalty):
+        n = len(max_steps)
+        self._max_steps, self._end, self._width = max_steps, end, width
+        self._n_best, self._length_penalty = n_best, length_penalty
+        self.scores = np.full((n, width), -np.inf)
+        self.scores[:, 0] = 0.0
+        self.tokens, self.origins = [], []
+        self.done = np.zeros(n, bool)
+        self._ended = [[] for _ in range(n)]
+
+    def extend(self, logs):
+        """Go on with the best of all hypotheses of a source and all tokens."""
+        n, width = self.scores.shape
+        # one of those of a hypothesis may be the end
+        shape = n, width, min(width + 1, logs.shape[1])
+        tokens, scores = np.empty(shape, np.int64), np.empty(shape)
+        n_all = n * width
+        _best_tokens(logs, tokens.reshape(n_all, -1), scores.reshape(n_all, -1))
+        scores += self.scores[:, :, None]
+        scores, tokens = scores.reshape(n, -1), tokens.reshape(n, -1)
+        origins = np.arange(scores.shape[1]) // shape[2]
+        ends = tokens == self._end
+        first = np.argsort(-scores, axis=1, kind="stable")[:, :width]
+        for i, at in zip(*self._ending(first, ends, scores), strict=True):
+            self._add(i, origins[at], scores[i, at], ended=True)
+        living = np.where(ends, -np.inf, scores)
+        kept = np.argsort(-living, axis=1, kind="stable")[:, :width]
+        self.tokens.append(np.take_along_axis(tokens, kept, axis=1))
+        self.origins.append(origins[kept])
+        self.scores = np.take_along_axis(living, kept, axis=1)
+        for i in (~self.done).nonzero()[0]:
+            self._end_if_done(i)
+
+    def _ending(self, first, ends, scores):
+        """Return sources and candidates that end among the first of those not done."""
+        ending = np.zeros_like(ends)
+        np.put_along_axis(ending, first, True, axis=1)
+        ending &= ends & np.isfinite(scores) & ~self.done[:, None]
+        return ending.nonzero()
+
+    def _normalized(self, log_probability, length):
+        return log_probability / length**self._length_penalty
+
+    def _add(self, i, place, log_probability, ended):
+        """Note a hypothesis as it is after the steps that were kept so far."""
+        tokens = []
+        for step in range(len(self.tokens) - 1, -1, -1):
+            tokens.append(self.tokens[step][i, place])
+            place = self.origins[step][i, place]
+        score = self._normalized(log_probability, len(tokens) + ended)
+        tokens = np.array(tokens[::-1], np.int64)
+        found = Hypothesis(tokens, float(log_probability), float(score), ended)
+        self._ended[i].append(found)
+
+    def _end_if_done(self, i):
+        n_steps, ended, scores = len(self.tokens), self._ended[i], self.scores[i]
+        living = scores[np.isfinite(scores)]
+        if n_steps == self._max_steps[i]:
+            for place in range(len(living) if len(ended) < self._n_best else 0):
+                self._add(i, place, scores[place], ended=False)
+            self.done[i] = True
+        elif len(ended) >= max(self._width, self._n_best) or len(living) == 0:
+            self.done[i] = True
+        elif len(ended) >= self._n_best:
+            best = sorted((found.score for found in ended), reverse=True)
+            # at most no further token lowers it
+            bound = self._normalized(living.max(), self._max_steps[i])
+            self.done[i] = bound <= best[self._n_best - 1]
+
+    def parents(self):
+        """Return for each hypothesis the number of that which it extends."""
+        n, width = self.scores.shape
+        return (self.origins[-1] + width * np.arange(n)[:, None]).ravel()
+
+    def best(self):
+        """Return the best hypotheses of each source."""
+
+        def rank(found):
+            return -found.ended, -found.score
+
+        return [sorted(found, key=rank)[: self._n_best] for found in self._ended]
+
+
+@kernel
+def _best_tokens(logs, tokens, best):
+    """Write for each row the most likely tokens, and their logarithms, best first.
+
+    Of two that are equally likely the one of the smaller number comes first.
+    """
+    n_best, n_tokens = best.shape[1], logs.shape[1]
+    for i in range(len(logs)):
+        for k in range(n_best):
+            best[i, k] = -np.inf
+            tokens[i, k] = 0
+        for token in range(n_tokens):
+            value = logs[i, token]
+            if value > best[i, n_best - 1]:
+                at = n_best - 1
+                while at > 0 and value > best[i, at - 1]:
+                    best[i, at], tokens[i, at] = best[i, at - 1], tokens[i, at - 1]
+                    at -= 1
+                best[i, at], tokens[i, at] = value, token
