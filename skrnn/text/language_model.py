@@ -593,6 +593,8 @@ class RNNLanguageModel(LearningEstimator):
         if not isinstance(prompts, Iterable):
             raise TypeError(f"prompt must be a str or a list of str, got {prompt!r}.")
         prompts = list(prompts)
+        if not prompts:
+            return []
         pieces = [[text] for text in prompts]
         options = (length, temperature, top_k, top_p, stop, random_state)
         for new in self._pieces(prompts, *options):
