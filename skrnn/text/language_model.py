@@ -672,8 +672,8 @@ class RNNLanguageModel(LearningEstimator):
         ids = self.tokenizer_.transform([prompt])[0][:, 0].astype(np.intp)
         if (ids == UNKNOWN).all():
             raise ValueError(
-                f"No token of the prompt {prompt!r} is in the vocabulary. Tokens are "
-                f"{self.analyzer!r}, such as {list(self.vocabulary_)[:5]}."
+                f"No token of the prompt {prompt!r} is in the vocabulary, which has "
+                f"{list(self.vocabulary_)[:5]} and others."
             )
         if self.unknown_tokens == "error":
             refuse_unknown([ids], [prompt], self.tokenizer_)
