@@ -123,7 +123,7 @@ def _train_sizes(cell, dtype):
 
 def _train_choices(cell, dtype):
     """Fit with every loss and every solver."""
-    from skrnn import RNNClassifier, RNNRegressor
+    from skrnn import RNNClassifier, RNNRegressor, RNNTranscriber
 
     X = _samples(dtype)
     counts = [i % 3 for i in range(N_SAMPLES)]
@@ -140,6 +140,8 @@ def _train_choices(cell, dtype):
         for y in (counts, [count > 0 for count in counts]):
             model = RNNClassifier((8,), cell=cell, max_iter=1, loss=loss, **_QUIET)
             model.fit(X, y)
+    texts = ["ab"[: 1 + count % 2] for count in counts]
+    RNNTranscriber((8,), cell=cell, max_iter=1, **_QUIET).fit(X, texts)
 
 
 def _forecast(cell, dtype):
