@@ -126,10 +126,11 @@ class Texts:
         split = self.tokenizer._splitter()
         return [self._join(list(split(text))) for text in _listed(values)[0]]
 
-    def labels(self, ids):
-        """Return what stands for each id in a drawing."""
+    def labels(self, data):
+        """Return what stands for each token of each text in a drawing."""
         strings = ["", "\ufffd", *self.tokenizer.vocabulary_]
-        return [strings[int(i)].strip() or strings[int(i)] for i in ids]
+        tokens = [[strings[int(i)] for i in ids[:, 0]] for ids in data]
+        return [[token.strip() or token for token in text] for text in tokens]
 
 
 class Numbers:
@@ -183,6 +184,10 @@ class Numbers:
         """Return a data set as the network is to write it."""
         values = (data.take(slice(None)) - self.mean) / self.scale
         return of_steps(values, data.lengths)
+
+    def labels(self, data):
+        """Return the numbers of the steps of each sequence."""
+        return [list(range(n)) for n in data.lengths]
 
     def as_given(self, written):
         """Return what was written in the form and to the scale of the targets in fit.

@@ -743,19 +743,16 @@ class RNNSeq2Seq(LearningEstimator):
                 "The model was fitted without attention: set attention to 'dot'."
             )
         pairs = self._with_predictions(X) if y is None else self._read(X, y)
-        weights = generation.alignments(
-            self._model(), *pairs, n_threads=effective_n_jobs(self.n_jobs)
+        found = generation.alignments(
+            self._model(), pairs.sources, pairs.targets, self._n_threads()
         )
-        results = []
-        for i, of_pair in enumerate(weights):
-            source, target = (
-                side.labels(part[i][:, 0]) if side.is_text else list(range(len(part[i])))
-                for side, part in zip((self._source, self._target), pairs, strict=True)
-            )
-            if self._target.is_text:
-                of_pair, target = of_pair[:-1], target[:-1]
-            results.append(Alignment(of_pair, source, target))
-        return results
+        sources = self._source.labels(pairs.sources)
+        targets = self._target.labels(pairs.targets)
+        if self._target.is_text:  # the end has no row
+            found = [weights[:-1] for weights in found]
+            targets = [target[:-1] for target in targets]
+        parts = zip(found, sources, targets, strict=True)
+        return [Alignment(*of_pair) for of_pair in parts]
 
     def _with_predictions(self, X):
         """Return sources and what is written of them as data sets."""
@@ -778,9 +775,12 @@ class RNNSeq2Seq(LearningEstimator):
         scaling = self._source.scaling(self._parameters.dtype)
         return network_of(self._architecture), self._parameters, *scaling
 
+    def _n_threads(self):
+        return effective_n_jobs(self.n_jobs)
+
     def _log_probabilities(self, pairs):
         return generation.log_probabilities(
-            self._model(), *pairs, n_threads=effective_n_jobs(self.n_jobs)
+            self._model(), pairs.sources, pairs.targets, self._n_threads()
         )
 
     def _search(self, sources, n_best):
@@ -799,7 +799,7 @@ class RNNSeq2Seq(LearningEstimator):
             n_best=n_best,
             length_penalty=float(self.length_penalty),
             never=(UNKNOWN,),
-            n_threads=effective_n_jobs(self.n_jobs),
+            n_threads=self._n_threads(),
         )
 
     def _steps_of(self, sources, n_steps):
@@ -822,7 +822,7 @@ class RNNSeq2Seq(LearningEstimator):
 
     def _written_numbers(self, sources, n_steps):
         return generation.write_numbers(
-            self._model(), sources, n_steps, effective_n_jobs(self.n_jobs)
+            self._model(), sources, n_steps, self._n_threads()
         )
 
     # --- texts and ids --------------------------------------------------------------
