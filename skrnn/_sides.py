@@ -84,14 +84,14 @@ class Texts:
                 self._join = "".join
         return self.data_of(ids, index)
 
-    def read(self, values, unknown_tokens="ignore"):
+    def read(self, values, unknown_tokens="ignore", may_be_empty=False):
         """Return texts as a data set of ids, the end among them if they are written.
 
         Raises
         ------
         ValueError
-            If these are no texts, one has no token, or with ``unknown_tokens="error"``
-            one that is not in the vocabulary.
+            If these are no texts, one has no token unless it `may_be_empty`, or with
+            ``unknown_tokens="error"`` one that is not in the vocabulary.
         """
         if not holds_texts(values):
             raise ValueError(
@@ -99,7 +99,7 @@ class Texts:
                 f"{_described(values)}."
             )
         texts, index = _listed(values)
-        ids = ids_of(texts, self.tokenizer)
+        ids = ids_of(texts, self.tokenizer, may_be_empty=may_be_empty)
         if unknown_tokens == "error":
             refuse_unknown(ids, texts, self.tokenizer)
         return self.data_of(ids, index)
@@ -162,7 +162,7 @@ class Numbers:
         self._n_axes = np.ndim(first) - self._is_array
         return data
 
-    def read(self, values, unknown_tokens=None):
+    def read(self, values, unknown_tokens=None, may_be_empty=False):
         """Return sequences of numbers as a data set.
 
         Raises

@@ -160,8 +160,9 @@ class RNNSeq2Seq(LearningEstimator):
         Targets of a beam are compared by their log-probability over this power of
         their length; with 0 short ones are preferred.
     max_length : int or None, default=None
-        Tokens of a prediction at most. None means as many as the longest training
-        target has; for sources longer than those in training more in proportion.
+        Tokens of a prediction at most, its end among them. None means as many as the
+        longest training target has, and for sources longer than those in training more
+        in proportion.
     solver : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         The optimizer.
     alpha : float, default=0.0
@@ -445,14 +446,14 @@ class RNNSeq2Seq(LearningEstimator):
         self._source = side_of(X, analyzer=self.analyzer, written=False, **shared)
         self._target = side_of(y, analyzer=target_analyzer, written=True, **shared)
 
-    def _read(self, X, y, *, learn=False):
-        """Return X and y as data sets."""
+    def _read(self, X, y, *, learn=False, may_be_empty=False):
+        """Return X and y as data sets; texts of y may have no token if that is said."""
         sources = self._source.learn(X) if learn else self._read_sources(X)
         try:
             if learn:
                 targets = self._target.learn(y)
             else:
-                targets = self._target.read(y, self.unknown_tokens)
+                targets = self._target.read(y, self.unknown_tokens, may_be_empty)
         except (TypeError, ValueError) as error:
             raise type(error)(f"In y: {error}") from error
         if len(sources) != len(targets):
@@ -667,7 +668,7 @@ class RNNSeq2Seq(LearningEstimator):
         Parameters
         ----------
         X, y : as in fit
-            Sources and targets.
+            Sources and targets, which may be empty here.
 
         Returns
         -------
@@ -681,7 +682,7 @@ class RNNSeq2Seq(LearningEstimator):
         """
         check_is_fitted(self)
         self._need_texts("log_prob")
-        logs = self._log_probabilities(self._read(X, y))
+        logs = self._log_probabilities(self._read(X, y, may_be_empty=True))
         return np.array([of_pair.sum() for of_pair in logs])
 
     def score(self, X: Any, y: Any) -> float:
@@ -704,7 +705,7 @@ class RNNSeq2Seq(LearningEstimator):
             As of `log_prob`.
         """
         check_is_fitted(self)
-        pairs = self._read(X, y)
+        pairs = self._read(X, y, may_be_empty=True)
         if not self._target.is_text:
             return self._score_on(pairs)
         truth = self._target.normalized(y)
@@ -742,7 +743,10 @@ class RNNSeq2Seq(LearningEstimator):
             raise ValueError(
                 "The model was fitted without attention: set attention to 'dot'."
             )
-        pairs = self._with_predictions(X) if y is None else self._read(X, y)
+        if y is None:
+            pairs = self._with_predictions(X)
+        else:
+            pairs = self._read(X, y, may_be_empty=True)
         found = generation.alignments(
             self._model(), pairs.sources, pairs.targets, self._n_threads()
         )
@@ -789,7 +793,7 @@ class RNNSeq2Seq(LearningEstimator):
         steps = np.maximum(sources.lengths / longest_source, 1.0) * longest_target
         steps = np.ceil(steps).astype(np.int64)
         if self.max_length is not None:
-            steps[:] = self.max_length + 1  # the end is one
+            steps[:] = self.max_length
         return generation.beam_search(
             self._model(),
             sources,

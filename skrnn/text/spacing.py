@@ -6,10 +6,10 @@ import re
 class SpacedWords:
     """Split a text into words, each with the white space before it.
 
-    The first has a space too, so that it is the same token as further on; what comes
-    after the last word is left out. Joined by `join` they are the text again, but for
-    what no word has: where there is more than white space between two words, a single
-    space stands for it if it has any.
+    The first has a space too, so that it is the same token as further on. Joined by
+    `join` they are the text again, but for white space around it, and for what no word
+    has: where there is more than white space between two words, a single space stands
+    for it if it has any.
 
     Parameters
     ----------
