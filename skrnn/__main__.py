@@ -62,9 +62,10 @@ def warmup(cells, dtypes):
     for dtype in dtypes:
         parts = {f"{dtype} {cell}": (_train_sizes, cell) for cell in cells}
         parts[f"{dtype} losses and solvers"] = _train_choices, cells[0]
-        if dtype == "float32":  # the only one of forecasts
+        if dtype == "float32":  # the only one of forecasts and of texts
             cell = "lstm" if "lstm" in cells else cells[0]
             parts["forecasts"] = _forecast, cell
+            parts["texts"] = _write, cell
         for what, (train, cell) in parts.items():
             _timed(what, train, cell, dtype)
             # a filled folder may be read-only: only what is new must be kept
@@ -160,6 +161,27 @@ def _forecast(cell, dtype):
                 random_state=0,
             )
             forecaster.fit(series).predict()
+
+
+def _write(cell, dtype):
+    """Fit language models, and write with them."""
+    from skrnn import RNNLanguageModel
+
+    texts = ["to be or not to be " * 10, "that is the question " * 3]
+    for outputs in ({}, {"tied": True}, {"cutoffs": (3, 6)}):
+        for sizes, batch_size in [((8,), 4), ((64,), 32), ((64, 64), 32)]:
+            model = RNNLanguageModel(
+                sizes,
+                cell=cell,
+                max_iter=1,
+                bptt_steps=4,
+                batch_size=batch_size,
+                **outputs,
+                **_QUIET,
+            )
+            model.fit(texts).score(texts)
+            model.generate("to", 2)
+            model.generate(["to"] * 40, 2)
 
 
 _QUIET = {"n_iter_no_change": float("inf"), "random_state": 0}

@@ -71,6 +71,10 @@ class Architecture:
         Numbers that stand for a token.
     decoder : DecoderPart or None
         What writes targets with steps of their own; then there is no pooling.
+    products_of_tokens : bool
+        Whether the first layer may multiply its weights with the vector of each token
+        once, not with that of each step, if the tokens are the only input and few. The
+        inputs have no gradients then.
     tied : bool
         Whether the weights of the output layer are the vectors of tokens.
     cutoffs : tuple of int
@@ -92,6 +96,7 @@ class Architecture:
     n_tokens: tuple[tuple[int, int], ...] = ()
     embedding_dim: int = 0
     decoder: DecoderPart | None = None
+    products_of_tokens: bool = False
     tied: bool = False
     cutoffs: tuple[int, ...] = ()
 

@@ -105,10 +105,9 @@ def build_layers(architecture, noise):
 
 
 def _has_products(architecture, noise):
-    """Whether the first layer has the product of each token, not of each step.
-
-    There are fewer of them in a minibatch of characters.
-    """
+    """Whether the first layer has the product of each token, not of each step."""
+    if not architecture.products_of_tokens:
+        return False
     (_, n_tokens), *others = architecture.n_tokens
     alone = not others and architecture.n_inputs == 1 and not architecture.bidirectional
     noisy = noise.inputs or noise.input_dropout

@@ -102,3 +102,123 @@ def test_forecast_co2_runs(monkeypatch, tmp_path, capsys):
     example.main()
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     assert "the year before           2.3" in capsys.readouterr().out
+
+
+def run_example(name, monkeypatch, capsys, *arguments, **settings):
+    example = load(name)
+    for group, values in settings.items():
+        for key, value in values.items():
+            monkeypatch.setitem(getattr(example, group), key, value)
+    monkeypatch.setattr("sys.argv", [name, *map(str, arguments)])
+    example.main()
+    return capsys.readouterr().out
+
+
+@pytest.mark.needs_jit
+def test_shakespeare_is_written_of_any_text(monkeypatch, capsys, tmp_path):
+    example = load("write_shakespeare")
+    monkeypatch.setattr(example, "N_READ", 2000)
+    monkeypatch.setattr(example, "PAGE", 20)
+    (tmp_path / "text").write_text("to be or not to be,\n" * 50)
+    arguments = ["--data", str(tmp_path / "text"), "--prompt", "to be"]
+    monkeypatch.setattr("sys.argv", ["write_shakespeare", *arguments])
+    example.main()
+    printed = capsys.readouterr().out
+    assert "1,000 characters of text" in printed
+    assert "A page:\n\nto be" in printed
+
+
+def test_without_shakespeare_there_is_text(capsys, tmp_path):
+    text, source = load("write_shakespeare").read(tmp_path)
+    assert "There is no" in capsys.readouterr().out
+    assert len(text) > 100_000 and source == "Python's help"
+    assert "The " in text
+
+
+def test_shakespeare_is_found_in_the_folder(data_dir):
+    text, _ = load("write_shakespeare").read(data_dir)
+    assert text.startswith("First Citizen:")
+
+
+@pytest.mark.needs_jit
+def test_names_are_read_letter_by_letter(monkeypatch, capsys, tmp_path):
+    small = {"NETWORK": {"hidden_layer_sizes": 8, "embedding_dim": 4}}
+    printed = run_example(
+        "names_to_languages",
+        monkeypatch,
+        capsys,
+        *("Ito", "--data", tmp_path),
+        **small,
+        FIT={"max_iter": 2},
+    )
+    assert "180 surnames of 6 languages" in printed
+    assert [line[:3] for line in printed.splitlines()[-5:-2]] == ["I  ", "It ", "Ito"]
+
+
+def test_names_come_in_a_file_for_each_language_too(tmp_path):
+    (tmp_path / "Irish.txt").write_text("Nolan\nKelly\nNolan\n")
+    (tmp_path / "Null.txt").write_text("Null\n")
+    frame = load("names_to_languages").read(tmp_path)
+    assert frame.to_numpy().tolist() == [
+        ["Irish", "Nolan"],
+        ["Irish", "Kelly"],
+        ["Null", "Null"],
+    ]
+
+
+def test_pairs_of_names_and_languages_are_there_once(data_dir):
+    frame = load("names_to_languages").read(data_dir)
+    assert frame["language"].nunique() == 18
+    assert not frame.duplicated().any()
+
+
+@pytest.mark.needs_jit
+def test_words_of_film_reviews_are_highlighted(monkeypatch, capsys, tmp_path):
+    printed = run_example(
+        "film_reviews",
+        monkeypatch,
+        capsys,
+        *("I found the <film> clever!", "--data", tmp_path),
+        *("--html", tmp_path / "page.html"),
+        NETWORK={"hidden_layer_sizes": 16, "embedding_dim": 8},
+        NOISE={"dropout": 0.2, "input_dropout": 0.0},
+    )
+    assert "360 sentences" in printed
+    assert "found the <film> +clever+" in printed
+    assert "&lt;" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_pieces_of_a_review_make_it_up(monkeypatch):
+    example = load("film_reviews")
+    words = example.SequenceTokenizer("word", lowercase=True).fit(["a b c"])
+    fixed = example.make_pipeline(words, example.RNNClassifier(4, embedding_dim=2))
+    fixed.set_params(rnnclassifier__max_iter=1)
+    fixed.fit(["a b", "b c"] * 4, [example.PRAISE, example.BLAME] * 4)
+    reviews = ["  A b,\tC? ", "", "new"]
+    explained = example.explain(fixed, reviews)
+    texts = ["".join(piece for piece, _ in pieces) for _, pieces in explained]
+    assert texts == reviews
+    weights = [abs(weight) for _, pieces in explained for _, weight in pieces]
+    assert max(weights) == 1.0
+
+
+def test_colours_are_for_terminals(monkeypatch):
+    example = load("film_reviews")
+    assert example.highlight("good", 0.9) == "+good+"
+    assert example.highlight("the", 0.1) == "the"
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert example.highlight("bad", -0.9) == "\033[31;1mbad\033[0m"
+
+
+def test_reviews_come_as_their_authors_have_them(tmp_path, data_dir):
+    example = load("film_reviews")
+    (tmp_path / "rt-polarity.pos").write_text("fine . \n")
+    (tmp_path / "rt-polarity.neg").write_text("poor .\n")
+    assert example.read(tmp_path).to_numpy().tolist() == [
+        [example.PRAISE, "fine ."],
+        [example.BLAME, "poor ."],
+    ]
+    known = example.read(data_dir)
+    assert len(known) == 10_662
+    assert set(known["says"]) == {example.PRAISE, example.BLAME}

@@ -235,7 +235,7 @@ COVERAGE = """
 import gc, sys
 import numpy as np
 from numba.core.dispatcher import Dispatcher
-from skrnn import RNNClassifier, RNNRegressor
+from skrnn import RNNClassifier, RNNLanguageModel, RNNRegressor
 from skrnn.__main__ import main
 
 def compiled():
@@ -264,6 +264,10 @@ for y in (np.arange(90) % 2, np.arange(90) % 5, random.rand(90, 4) > 0.5):
     RNNClassifier((20,), early_stopping=True, **quick).fit(X, y).predict_proba(X[:20])
 for activation in ("relu", "logistic", "identity"):
     RNNRegressor(activation=activation, shuffle=False, **quick).fit(X, X[:, 0, 0])
+text = "what is in this text is read twice, and then written on. " * 20
+for cutoffs in (None, (5,)):
+    model = RNNLanguageModel(70, cell=cell, cutoffs=cutoffs, max_iter=2).fit(text)
+    model.score([text, "read"]), model.generate(["read", "text"], 3)
 print("new:", sorted(map(str, compiled() - before)))
 """
 
@@ -277,5 +281,6 @@ def test_after_warmup_nothing_is_left_to_compile(cell):
         f"float32 {cell}",
         "float32 losses and solvers",
         "forecasts",
+        "texts",
     ]
     assert new == "new: []"

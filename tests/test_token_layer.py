@@ -31,6 +31,7 @@ def make_both(n_tokens, cell, **more):
         1,
         (5,),
         n_tokens,
+        products_of_tokens=True,
         n_tokens=((0, n_tokens),),
         embedding_dim=3,
         **more,
@@ -106,10 +107,17 @@ def test_predictions(cell, n_samples):
 
 
 @pytest.mark.parametrize(
-    "more", [{"bidirectional": True}, {"n_tokens": ((0, 600),)}, {"n_inputs": 2}]
+    "more",
+    [
+        {"bidirectional": True},
+        {"n_tokens": ((0, 600),)},
+        {"n_inputs": 2},
+        {"products_of_tokens": False},
+    ],
+    ids=str,
 )
 def test_where_there_would_be_more_products_or_other_inputs(more):
-    sizes = {"n_inputs": 1, "n_tokens": ((0, 7),)} | more
+    sizes = {"n_inputs": 1, "n_tokens": ((0, 7),), "products_of_tokens": True} | more
     architecture = make_architecture(
         "gru", "tanh", sizes.pop("n_inputs"), (5,), 2, embedding_dim=3, **sizes
     )

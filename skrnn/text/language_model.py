@@ -374,6 +374,7 @@ class RNNLanguageModel(LearningEstimator):
             pooling=None,
             n_tokens=((0, n_tokens),),
             embedding_dim=self.embedding_dim or sizes[0],
+            products_of_tokens=True,
             tied=bool(self.tied),
             cutoffs=self._chosen_cutoffs(n_tokens),
         )
