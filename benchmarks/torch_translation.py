@@ -197,7 +197,8 @@ class TorchTranslator:
     def score(self, X, y):
         """Return the share of texts that are predicted exactly."""
         truth = self._sides[1].normalized(y)
-        return float(np.mean([a == b for a, b in zip(self.predict(X), truth)]))
+        pairs = zip(self.predict(X), truth, strict=True)
+        return float(np.mean([a == b for a, b in pairs]))
 
 
 def as_tensors(data):
