@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skrnn.scaling import channel_statistics
-from skrnn.sequences import Sequences, check_sequences, of_steps
+from skrnn.sequences import PaddedData, Sequences, check_sequences, of_steps
 from skrnn.sequences.frames import is_pandas
 from skrnn.text.documents import BOUNDARY, ids_of, refuse_unknown
 from skrnn.text.spacing import SpacedWords
@@ -75,6 +75,7 @@ class Texts:
         texts, index = _listed(values)
         ids = ids_of(texts, self.tokenizer, learn=True)
         self.n_tokens = self.tokenizer.n_tokens_
+        self._strings = ["", "\ufffd", *self.tokenizer.vocabulary_]
         self.counts = np.bincount(np.concatenate(ids), minlength=self.n_tokens)
         self.counts[END] = len(ids)
         analyzer = self.tokenizer.analyzer
@@ -118,8 +119,7 @@ class Texts:
 
     def text_of(self, ids):
         """Return the text of ids, without that of the end."""
-        strings = ["", "\ufffd", *self.tokenizer.vocabulary_]
-        return self._join([strings[i] for i in ids])
+        return self._join([self._strings[i] for i in ids])
 
     def normalized(self, values):
         """Return texts as they would be written: in lowercase, say."""
@@ -128,8 +128,7 @@ class Texts:
 
     def labels(self, data):
         """Return what stands for each token of each text in a drawing."""
-        strings = ["", "\ufffd", *self.tokenizer.vocabulary_]
-        tokens = [[strings[int(i)] for i in ids[:, 0]] for ids in data]
+        tokens = [[self._strings[int(i)] for i in ids[:, 0]] for ids in data]
         return [[token.strip() or token for token in text] for text in tokens]
 
 
@@ -157,9 +156,11 @@ class Numbers:
         self.mean, self.scale = channel_statistics(data)
         self.scale[self.scale < np.finfo(data.dtype).tiny] = 1.0
         # the form in which predictions come
-        self._is_array = getattr(values, "ndim", 1) in (2, 3)
-        first = values if self._is_array else values[0]
-        self._n_axes = np.ndim(first) - self._is_array
+        self._is_array, self._n_axes = isinstance(data, PaddedData), 2
+        if self._is_array:
+            self._n_axes = np.ndim(values) - 1
+        elif not isinstance(values, Sequences) and not hasattr(values, "iloc"):
+            self._n_axes = np.ndim(values[0])
         return data
 
     def read(self, values, unknown_tokens=None, may_be_empty=False):

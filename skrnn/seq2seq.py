@@ -109,7 +109,8 @@ class RNNSeq2Seq(LearningEstimator):
         Units of each recurrent layer that writes. None means as many as those that
         read.
     analyzer : {"char", "word"} or callable, default="word"
-        What the tokens of texts are, as in :class:`SequenceTokenizer`.
+        What the tokens of texts are, as in :class:`SequenceTokenizer`. A callable gets
+        the texts as they are, whatever `lowercase` says.
     target_analyzer : {"char", "word"}, callable or None, default=None
         The same for targets; None means `analyzer`. Tokens of a callable are joined as
         they are if this gives all training texts again, else by spaces.
@@ -486,12 +487,13 @@ class RNNSeq2Seq(LearningEstimator):
         """Note how long sources and targets are: what is written goes by that."""
         sources, targets = (part.lengths for part in pairs)
         longest = int(sources.max()), int(targets.max())
+        lengths = {*targets.tolist()}
         if continues:
             longest = tuple(map(max, longest, self._longest))
+            lengths.add(self._n_steps)
         self._longest = longest
-        self._n_steps = None  # of targets of numbers, unless it is told
-        if (targets == targets[0]).all():
-            self._n_steps = int(targets[0])
+        # of targets of numbers, unless it is told
+        self._n_steps = lengths.pop() if len(lengths) == 1 else None
 
     def _new_architecture(self):
         sizes = check_hidden_sizes(self)

@@ -347,6 +347,13 @@ def test_numbers_come_in_the_form_of_the_targets():
     found = model.predict(list(waves[:2]), n_steps=[1, 5])
     assert [part.shape for part in found] == [(1,), (5,)]
     assert np.isfinite(model.score(list(waves), lists))
+    model.partial_fit(list(waves[:2]), [waves[0, :3], waves[1, :3]])
+    with pytest.raises(ValueError, match="pass n_steps"):  # there were others before
+        model.predict(list(waves))
+    index = pd.MultiIndex.from_product([range(12), range(4)])
+    frame = pd.DataFrame(np.tile(waves[:, :4].reshape(-1, 1), 2), index)
+    model = quick.fit(waves, frame)
+    assert [part.shape for part in model.predict(waves[:2])] == [(4, 2)] * 2
     several = sines(12, n_channels=2)
     model = quick.fit(several[:, :8].astype(np.float32), Sequences(several[:, 8:]))
     assert [part.shape for part in model.predict(several[:2, :8])] == [(4, 2)] * 2
