@@ -157,7 +157,7 @@ def explain(model, reviews):
 
 
 def highlight(piece, weight):
-    """Return a piece of text in green or red, or in signs where there are no colours."""
+    """Return a piece of text in green or red, or in signs where nothing has colours."""
     if abs(weight) < 0.25:
         return piece
     if not sys.stdout.isatty() or "NO_COLOR" in os.environ:

@@ -30,7 +30,7 @@ FEW = {
     "Parker Edwards Collins Shaw Bennett Hughes Watson Brooks",
     "German": "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz "
     "Hoffmann Schäfer Koch Bauer Richter Klein Wolf Schröder Neumann Schwarz "
-    "Zimmermann Braun Krüger Hartmann Lange Krause Lehmann Köhler Herrmann Walter Kaiser",
+    "Zimmermann Braun Krüger Hartmann Lange Krause Lehmann Köhler Herrmann Kaiser",
     "Italian": "Rossi Russo Ferrari Esposito Bianchi Romano Colombo Ricci Marino Greco "
     "Bruno Gallo Conti Costa Giordano Mancini Rizzo Lombardi Moretti Barbieri Fontana "
     "Santoro Mariani Rinaldi Caruso Ferrara Galli Martini Leone Longo",
@@ -91,7 +91,8 @@ def parse_arguments():
         type=Path,
         default=Path(folder),
         metavar="PATH",
-        help=f"as above, or a folder with {NAMES} (default: SKRNN_DATA, or %(default)s)",
+        help=f"as above, or a folder with {NAMES} "
+        "(default: SKRNN_DATA, or %(default)s)",
     )
     return parser.parse_args()
 

@@ -48,7 +48,7 @@ class TextSample:
     every : int, default=1
         After so many epochs.
     write : callable, default=print
-        Called with the number of the epoch and the text, in one str.
+        Called with a str: the number of the epoch, its loss, and the text.
     **options
         Of `RNNLanguageModel.generate`.
 
@@ -81,5 +81,6 @@ class TextSample:
         """Write a text after an epoch; never stop training."""
         if context.task_name == "epoch" and estimator.n_iter_ % self.every == 0:
             text = fitted_estimator.generate(self.prompt, self.length, **self.options)
-            self.write(f"Iteration {estimator.n_iter_}:\n{text}")
+            n, loss = estimator.n_iter_, estimator.loss_
+            self.write(f"Iteration {n}, loss = {loss:.4f}:\n{text}")
         return False

@@ -155,6 +155,7 @@ def test_bad_options(options, match):
     assert not hasattr(model, "season_length_")
 
 
+@pytest.mark.needs_jit  # plain Python warns where kernels overflow
 def test_a_diverging_training_says_so():
     with pytest.raises(ValueError, match="diverged.*learning_rate_init"):
         forecaster(learning_rate_init=1e38, cell="rnn", alpha=1.0).fit(A)

@@ -243,6 +243,7 @@ def test_prompts_side_by_side(of_text):
     prompts = ["the cat", "a", "", "mat, and the rat"]
     together = of_text.generate(prompts, 20, temperature=0)
     assert together == [of_text.generate(p, 20, temperature=0) for p in prompts]
+    assert of_text.generate([], 5) == []
 
 
 def test_words():

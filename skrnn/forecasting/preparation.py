@@ -162,7 +162,7 @@ def _prepare_all(
         units[i] = median if median > SMALLEST else 1.0
         if smallest >= 0.0:
             floors[i] = 0.0
-        is_log[i] = smallest > share * median and smallest > SMALLEST
+        is_log[i] = smallest > SMALLEST and smallest > share * median
         for t in range(len(y)):
             y[t] = np.log(y[t] / units[i]) if is_log[i] else y[t] / units[i]
         if is_log[i]:

@@ -178,9 +178,9 @@ class RNNLanguageModel(LearningEstimator):
     --------
     >>> from skrnn import RNNLanguageModel
     >>> text = "to be or not to be, that is the question. " * 50
-    >>> model = RNNLanguageModel(32, max_iter=30, bptt_steps=16, random_state=0)
+    >>> model = RNNLanguageModel(32, max_iter=60, bptt_steps=16, random_state=0)
     >>> model = model.fit(text)
-    >>> model.generate("to be", 27, temperature=0)
+    >>> model.generate("to be", 26, temperature=0)
     'to be or not to be, that is the'
     >>> model.score(text) > -0.1  # nats per character
     True
@@ -593,6 +593,8 @@ class RNNLanguageModel(LearningEstimator):
         if not isinstance(prompts, Iterable):
             raise TypeError(f"prompt must be a str or a list of str, got {prompt!r}.")
         prompts = list(prompts)
+        if not prompts:
+            return []
         pieces = [[text] for text in prompts]
         options = (length, temperature, top_k, top_p, stop, random_state)
         for new in self._pieces(prompts, *options):
@@ -670,8 +672,8 @@ class RNNLanguageModel(LearningEstimator):
         ids = self.tokenizer_.transform([prompt])[0][:, 0].astype(np.intp)
         if (ids == UNKNOWN).all():
             raise ValueError(
-                f"No token of the prompt {prompt!r} is in the vocabulary. Tokens are "
-                f"{self.analyzer!r}, such as {list(self.vocabulary_)[:5]}."
+                f"No token of the prompt {prompt!r} is in the vocabulary, which has "
+                f"{list(self.vocabulary_)[:5]} and others."
             )
         if self.unknown_tokens == "error":
             refuse_unknown([ids], [prompt], self.tokenizer_)
