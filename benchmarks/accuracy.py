@@ -35,7 +35,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, train_test_sp
 from sklearn.utils import _safe_indexing
 
 from peers.protocol import missing_packages
-from recipes import ACCURACY, CER, NATS, TASKS
+from recipes import ACCURACY, CER, EXACT, NATS, TASKS
 from report import print_table
 
 NOTES = """
@@ -48,10 +48,11 @@ the best number read; *reach*: what must hold; *aim*: where the field's best sta
 # By the name of the estimator where its network is trained by a PyTorch loop.
 PEERS = {
     "RNNClassifier": ("torch_loop", "TorchClassifier"),
+    "RNNSeq2Seq": ("torch_translation", "TorchTranslator"),
     "RNNLanguageModel": ("torch_language_model", "TorchLanguageModel"),
     "RNNTranscriber": ("torch_transcriber", "TorchTranscriber"),
 }
-PEER_METRICS = (ACCURACY, CER, NATS)
+PEER_METRICS = (ACCURACY, CER, EXACT, NATS)
 
 # One task -----------------------------------------------------------------------------
 
@@ -112,6 +113,7 @@ def score_seeds(task, options):
         result["seconds"].append(time.perf_counter() - begin)
         result["epochs"].append(last_step(model).n_iter_)
         result["scores"].append(task.metric.of(model, X_test, y_test))
+        add_score_beside(result, task, model, X_test, y_test)
         if task.metric is ACCURACY and not options.holdout:
             probabilities.append(model.predict_proba(X_test))
     if len(probabilities) > 1:
@@ -139,7 +141,15 @@ def score_torch(task, options, epochs):
         model = getattr(peer, name)(n_epochs, seed, settings)
         result["seconds"].append(model.fit(X_train, y_train).seconds_)
         result["scores"].append(task.metric.of(model, X_test, y_test))
+        add_score_beside(result, task, model, X_test, y_test)
     return result
+
+
+def add_score_beside(result, task, model, X, y):
+    """Note a second score, where a task has one and its library is installed."""
+    if task.beside is not None and not missing_packages(["sacrebleu"]):
+        scores = result.setdefault("beside", {}).setdefault(task.beside.name, [])
+        scores.append(task.beside.of(model, X, y))
 
 
 def run_task(name, options):
@@ -159,7 +169,8 @@ def describe(result):
     if "skipped" in result:
         return f"skipped: {result['skipped']}"
     mean, seconds = np.mean(result["scores"]), np.mean(result["seconds"])
-    return f"{mean:.5g} in {seconds:.1f} s a fit"
+    beside = [f"{k} {np.mean(v):.5g}" for k, v in result.get("beside", {}).items()]
+    return ", ".join([f"{mean:.5g} in {seconds:.1f} s a fit", *beside])
 
 
 # Choosing -----------------------------------------------------------------------------
@@ -292,7 +303,7 @@ def main():
     rows = [run_task(name, options) for name in options.only]
     print_results(rows, options)
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        options.json.write_text(json.dumps(rows, indent=1, default=str) + "\n")
 
 
 if __name__ == "__main__":

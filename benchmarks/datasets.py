@@ -108,6 +108,19 @@ def shakespeare(folder):
     return [text[: n * 90 // 100]], [text[n * 90 // 100 : n * 95 // 100]], None, None
 
 
+def translations(folder):
+    """Return French sentences and their English, no French one in both parts.
+
+    A fifth of the French sentences are the test part, with all translations of each.
+    """
+    path = folder / "eng_fra_filtered.tsv.gz"
+    frame = pd.read_csv(path, sep="\t", header=None, quoting=3, names=["en", "fr"])
+    distinct = frame["fr"].drop_duplicates().sort_values()
+    is_test = frame["fr"].isin(distinct.sample(frac=0.2, random_state=0))
+    train, test = frame[~is_test], frame[is_test]
+    return tuple(part[side].tolist() for side in ("fr", "en") for part in (train, test))
+
+
 def adding_problem(n_timesteps, n_train=20_000, n_test=2_000):
     """Return a loader of the adding problem (Hochreiter and Schmidhuber 1997).
 

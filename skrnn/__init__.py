@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from skrnn.forecasting import RNNForecaster
     from skrnn.regressor import RNNRegressor
     from skrnn.scaling import SequenceScaler
+    from skrnn.seq2seq import RNNSeq2Seq
     from skrnn.sequences import Sequences
     from skrnn.text import RNNLanguageModel, SequenceTokenizer
     from skrnn.transcriber import RNNTranscriber
@@ -25,6 +26,7 @@ __all__ = [
     "RNNForecaster",
     "RNNLanguageModel",
     "RNNRegressor",
+    "RNNSeq2Seq",
     "RNNTranscriber",
     "RNNTransformer",
     "SequenceScaler",
@@ -39,6 +41,7 @@ _HOMES = {
     "RNNForecaster": "skrnn.forecasting",
     "RNNLanguageModel": "skrnn.text",
     "RNNRegressor": "skrnn.regressor",
+    "RNNSeq2Seq": "skrnn.seq2seq",
     "RNNTranscriber": "skrnn.transcriber",
     "RNNTransformer": "skrnn.transformer",
     "SequenceScaler": "skrnn.scaling",

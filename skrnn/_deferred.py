@@ -30,18 +30,29 @@ class _Deferred:
 
 
 if TYPE_CHECKING:
-    from skrnn import ctc, decoding, epochs, losses, softmax, stateful, training
+    from skrnn import (
+        ctc,
+        decoding,
+        epochs,
+        generation,
+        losses,
+        softmax,
+        stateful,
+        training,
+    )
     from skrnn.canonical import canonical_rows
     from skrnn.network import network_of
     from skrnn.optimizers import Optimizer
     from skrnn.pieces import raw_by_pieces
     from skrnn.prediction import predict_raw
+    from skrnn.scheduled import ScheduledTrainer
     from skrnn.streaming import Stream, keep_stream, take_stream
     from skrnn.truncated import TruncatedTrainer
 else:
     ctc = _Deferred("skrnn.ctc")
     decoding = _Deferred("skrnn.decoding")
     epochs = _Deferred("skrnn.epochs")
+    generation = _Deferred("skrnn.generation")
     losses = _Deferred("skrnn.losses")
     training = _Deferred("skrnn.training")
     softmax = _Deferred("skrnn.softmax")
@@ -51,6 +62,7 @@ else:
     Optimizer = _Deferred("skrnn.optimizers", "Optimizer")
     raw_by_pieces = _Deferred("skrnn.pieces", "raw_by_pieces")
     predict_raw = _Deferred("skrnn.prediction", "predict_raw")
+    ScheduledTrainer = _Deferred("skrnn.scheduled", "ScheduledTrainer")
     keep_stream = _Deferred("skrnn.streaming", "keep_stream")
     Stream = _Deferred("skrnn.streaming", "Stream")
     take_stream = _Deferred("skrnn.streaming", "take_stream")

@@ -1,5 +1,6 @@
 """The benchmarks of accuracy and of defaults score what they say they score."""
 
+import gzip
 import importlib
 import json
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skrnn import RNNClassifier, RNNRegressor
+from skrnn import RNNClassifier, RNNRegressor, RNNSeq2Seq
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -101,6 +102,18 @@ def test_names_are_in_one_part_only(load, tmp_path):
         "two": 3,
     }
     assert all(x[0] in languages[y] for x, y in zip(X_train, y_train, strict=True))
+
+
+def test_no_french_sentence_is_in_both_parts(load, tmp_path):
+    pairs = [(f"e{i} {k}", f'f{i} "') for i in range(50) for k in range(1 + i % 2)]
+    text = "".join(f"{en}\t{fr}\n" for en, fr in pairs)
+    with gzip.open(tmp_path / "eng_fra_filtered.tsv.gz", "wt") as file:
+        file.write(text)
+    X_train, X_test, y_train, y_test = load("datasets").translations(tmp_path)
+    assert len(set(X_train)) == 40
+    assert not set(X_train) & set(X_test)
+    found = zip(y_train + y_test, X_train + X_test, strict=True)
+    assert sorted(found) == sorted(pairs)
 
 
 def test_a_file_has_its_training_part_first(load, tmp_path):
@@ -274,6 +287,21 @@ def test_torch_embeds_tokens(torch_loop):
     model = torch_loop.TorchClassifier(60, 0, settings).fit(X, y)
     assert model.network_.embedding.weight.shape == (6, 4)
     assert model.score(X, y) > 0.9
+
+
+def test_torch_translates(load):
+    pytest.importorskip("torch")
+    peer = load("torch_translation")
+    rng = np.random.default_rng(0)
+    X = ["".join(rng.choice([*"abc"], rng.integers(2, 5))) for _ in range(300)]
+    y = [text[::-1] for text in X]
+    settings = RNNSeq2Seq(24, analyzer="char", dropout=0.0).get_params()
+    settings |= {"learning_rate_init": 0.02, "embedding_dim": 12}
+    assert peer.what_is_missing(settings) == []
+    model = peer.TorchTranslator(20, 0, settings).fit(X, y)
+    assert model.score(X, y) > 0.9
+    assert model.predict(X[:5]) == [model.predict([text])[0] for text in X[:5]]
+    assert peer.what_is_missing(settings | {"beam_width": 5}) == ["beam_width"]
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])

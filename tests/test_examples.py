@@ -280,3 +280,48 @@ def test_reviews_come_as_their_authors_have_them(tmp_path, data_dir):
     known = example.read(data_dir)
     assert len(known) == 10_662
     assert set(known["says"]) == {example.PRAISE, example.BLAME}
+
+
+@pytest.mark.needs_jit
+def test_numbers_are_translated_where_there_are_no_sentences(
+    monkeypatch, capsys, tmp_path
+):
+    pytest.importorskip("matplotlib")
+    printed = run_example(
+        "translate",
+        monkeypatch,
+        capsys,
+        *("ninety-nine", "--data", tmp_path, "--figure", tmp_path / "figure.png"),
+        NETWORK={"hidden_layer_sizes": 8, "embedding_dim": 8},
+        NUMBERS={"n": 300},
+    )
+    assert "Spelled numbers instead" in printed
+    assert "\nninety-nine\n" in printed
+    assert (tmp_path / "figure.png").stat().st_size > 5_000
+
+
+def test_numbers_are_spelled_out():
+    spelled = load("translate").spelled
+    assert [spelled(n) for n in (0, 13, 40, 99, 100, 4007, 9312)] == [
+        "zero",
+        "thirteen",
+        "forty",
+        "ninety-nine",
+        "one hundred",
+        "four thousand and seven",
+        "nine thousand three hundred and twelve",
+    ]
+    assert len({spelled(n) for n in range(10_000)}) == 10_000
+
+
+def test_sentences_come_in_pairs(data_dir, tmp_path):
+    example = load("translate")
+    sources, targets, _ = example.read(data_dir)
+    assert len(sources) == len(targets) == 10_599
+    train, test = example.split(sources)
+    assert not {sources[i] for i in train} & {sources[i] for i in test}
+    (tmp_path / "fra.txt").write_text("Go.\tVa !\tCC-BY\nHi.\tSalut !\tCC-BY\n")
+    assert example.read(tmp_path / "fra.txt")[:2] == (
+        ["Va !", "Salut !"],
+        ["Go.", "Hi."],
+    )

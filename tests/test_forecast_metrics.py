@@ -26,7 +26,9 @@ WIDTH = RNG.gamma(1.0, 1.0, TRUE.shape)
 LEVELS = [0.1, 0.5, 0.9]
 QUANTILES = np.sort(PRED[..., None] + RNG.normal(0, 1, (*TRUE.shape, 3)), axis=-1)
 IDS = pd.Index(["c", "a", "d", "b"])
-TIMES = pd.date_range("2020-01-31", periods=N_TRAIN + N_STEPS, freq="ME")
+TIMES = pd.date_range(
+    "2020-01-31", periods=N_TRAIN + N_STEPS, freq=pd.offsets.MonthEnd()
+)
 
 smape = symmetric_mean_absolute_percentage_error
 SCALED = [mean_absolute_scaled_error, root_mean_squared_scaled_error]

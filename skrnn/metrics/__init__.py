@@ -2,7 +2,7 @@
 
 For sequences with a target, or a label, at each step: any metric of scikit-learn. For
 forecasts of one series or many: those of the M competitions and their like. For texts:
-the rates of wrong characters and words.
+the rates of wrong characters and words, and BLEU and chrF of translations.
 """
 
 from skrnn.metrics.forecasts import (
@@ -18,9 +18,12 @@ from skrnn.metrics.steps import (
     sequence_accuracy_score,
 )
 from skrnn.metrics.transcripts import character_error_rate, word_error_rate
+from skrnn.metrics.translations import bleu, chrf
 
 __all__ = [
+    "bleu",
     "character_error_rate",
+    "chrf",
     "flatten_steps",
     "interval_coverage",
     "make_step_scorer",

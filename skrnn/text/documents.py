@@ -14,7 +14,7 @@ def listed(X):
     return texts
 
 
-def ids_of(texts, tokenizer, *, learn=False):
+def ids_of(texts, tokenizer, *, learn=False, may_be_empty=False):
     """Return the ids of each text, arrays of intp.
 
     Parameters
@@ -23,11 +23,13 @@ def ids_of(texts, tokenizer, *, learn=False):
     tokenizer : SequenceTokenizer
     learn : bool, default=False
         Whether it is to learn its vocabulary from these texts.
+    may_be_empty : bool, default=False
+        Whether a text may have no token, and then no id.
 
     Raises
     ------
     ValueError
-        If a text has no token.
+        If a text has no token, and may not.
     """
     data = tokenizer.fit_transform(texts) if learn else tokenizer.transform(texts)
     ids = [sample[:, 0].astype(np.intp) for sample in data]
@@ -35,6 +37,9 @@ def ids_of(texts, tokenizer, *, learn=False):
     for sample, (found, text) in enumerate(zip(ids, texts, strict=True)):
         # the tokenizer writes an unknown token where there is none
         if len(found) == 1 and found[0] == UNKNOWN and not len(split(text)):
+            if may_be_empty:
+                ids[sample] = found[:0]
+                continue
             raise ValueError(f"Text {sample}, {text!r}, has no token: leave it out.")
     return ids
 

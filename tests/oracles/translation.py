@@ -85,7 +85,9 @@ def raw_labels(architecture, views, x, labels):
     for i in range(len(architecture.dense_layer_sizes)):
         own = parts(views, f"dense_layers.{i}")
         states = np.maximum(states @ own["weights"] + own["bias"], 0.0)
-    output = parts(views, "output")
+    output, projection = parts(views, "output"), parts(views, "projection")
+    if projection:
+        states = states @ projection["weights"] + projection["bias"]
     if architecture.tied:
         output["weights"] = parts(views, "decoder.embedding")["0.vectors"].T
     return states @ output["weights"] + output["bias"], weights
