@@ -3,6 +3,7 @@
 `RNNRegressor` and `RNNClassifier` learn from sequences of any length; `Sequences`
 holds such sequences, `SequenceScaler` standardizes them, `SequenceTokenizer` makes them
 of texts, and `RNNTransformer` makes features of them for any other estimator.
+`RNNTranscriber` writes texts of sequences.
 """
 
 from importlib import import_module
