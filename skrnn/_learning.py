@@ -309,6 +309,12 @@ class LearningEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         ``pooling.query`` has shape (n_units,) and ``embedding.0.vectors``, for the
         tokens of channel 0, (n_tokens, embedding_dim). ``dense_layers.0.weights`` and
         ``output.weights`` have shape (n_inputs, n_outputs).
+
+        With `tied` there are no ``output.weights``, but ``projection.weights`` where
+        states and vectors differ in size. An adaptive softmax has those of its head
+        under ``output.`` and those of tails under ``output.tails.0.``. What writes, in
+        an `RNNSeq2Seq`, is under ``decoder.``: ``bridge`` makes its first states,
+        ``combination`` joins states and what ``attention`` found.
         """
         if not hasattr(self, "_parameters"):
             raise AttributeError(

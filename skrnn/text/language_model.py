@@ -107,7 +107,7 @@ class RNNLanguageModel(LearningEstimator):
         The adaptive softmax [3]_ for large vocabularies: the first of these ranks ends
         the most frequent tokens, between the others lie classes of rarer ones, which
         cost less. None means a softmax over all tokens; "auto" chooses it up to
-        5000 tokens.
+        5000 tokens, and for any number with `tied`, which cannot be divided.
     layer_norm : bool, default=False
         Whether the gates are normalized.
     residual : bool, default=False
