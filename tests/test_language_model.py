@@ -384,6 +384,7 @@ def test_settings_that_contradict_each_other(options):
 # --- training -------------------------------------------------------------------------
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("X", [3 * TEXT, 6 * TEXTS], ids=["one text", "texts"])
 def test_the_same_bits(X, monkeypatch):
     monkeypatch.setattr("skrnn.threads.MIN_FLOPS_PER_THREAD", 1)

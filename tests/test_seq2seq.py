@@ -509,6 +509,7 @@ def test_settings_that_cannot_be(options):
 # --- training -------------------------------------------------------------------------
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("scheduled_sampling", [0.0, 0.5])
 def test_the_same_bits(scheduled_sampling, monkeypatch):
     monkeypatch.setattr("skrnn.threads.MIN_FLOPS_PER_THREAD", 1)
