@@ -2,7 +2,7 @@
 
 import warnings
 from abc import abstractmethod
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,15 +34,6 @@ from skrnn.sequences import PaddedData, like_steps, of_steps, spread_steps
 # Of batch_size="auto": so many samples, or this share of them if they are few.
 BATCH_SIZE, SMALLEST_BATCH, SHARE_OF_SAMPLES = 64, 8, 1 / 8
 HIDDEN_POOLINGS = ("last", "mean", "max", None)  # those without parameters
-
-
-def _differences(old, new):
-    """Say in which fields two dataclasses differ."""
-    pairs = [
-        (field.name, getattr(old, field.name), getattr(new, field.name))
-        for field in fields(old)
-    ]
-    return ", ".join(f"{name} was {a!r}, now {b!r}" for name, a, b in pairs if a != b)
 
 
 def _in_shape(X, data, predicted, pooling):
@@ -154,14 +145,11 @@ class BaseRNN(ReadingMixin, StreamingMixin, LearningEstimator):
         """Return the groups that a validation split keeps the shares of, or None."""
         return None
 
+    def _new_architecture(self):
+        return architecture_of(self, self._inputs, self._n_raw_outputs())
+
     def _check_same_network(self):
-        new = architecture_of(self, self._inputs, self._n_raw_outputs())
-        if self._architecture != new:
-            raise ValueError(
-                "The network that was fitted before is another one: "
-                f"{_differences(self._architecture, new)}. Call fit, with "
-                "warm_start=False, to begin again."
-            )
+        super()._check_same_network()
         objective = self._new_objective()
         if self._objective != objective:
             raise ValueError(
@@ -172,7 +160,7 @@ class BaseRNN(ReadingMixin, StreamingMixin, LearningEstimator):
     def _start(self, samples, seed):
         """Learn the scales, initialize the network and forget earlier training."""
         present, rows = samples.data, samples.rows
-        architecture = architecture_of(self, self._inputs, self._n_raw_outputs())
+        architecture = self._new_architecture()
         self._objective = self._new_objective()
         if self.standardize:
             self._inputs.learn_scales(
@@ -235,14 +223,14 @@ class BaseRNN(ReadingMixin, StreamingMixin, LearningEstimator):
             X,
             y,
             training_set,
-            loss.function,
-            levels,
-            self._n_of_batch(len(samples.rows), incremental),
-            frozen,
-            score,
-            seed,
-            early_stopping,
-            incremental,
+            loss=loss.function,
+            levels=levels,
+            batch_size=self._n_of_batch(len(samples.rows), incremental),
+            score=score,
+            seed=seed,
+            early_stopping=early_stopping,
+            incremental=incremental,
+            frozen=frozen,
         )
 
     def _n_of_batch(self, n_rows, incremental):

@@ -1,8 +1,9 @@
 """What all estimators share whose network is trained by epochs."""
 
 import warnings
-from abc import ABCMeta
+from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
+from dataclasses import fields
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -28,6 +29,15 @@ def unchanged_if_refused(estimator):
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
+
+
+def _differences(old, new):
+    """Say in which fields two dataclasses differ."""
+    pairs = [
+        (field.name, getattr(old, field.name), getattr(new, field.name))
+        for field in fields(old)
+    ]
+    return ", ".join(f"{name} was {a!r}, now {b!r}" for name, a, b in pairs if a != b)
 
 
 def _finite_or_none(number):
@@ -59,6 +69,20 @@ class LearningEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     recurrent_dropout: float = 0.0
     adversarial_eps: float = 0.0
 
+    @abstractmethod
+    def _new_architecture(self):
+        """Return the `Architecture` by the hyperparameters, and what is known of X."""
+
+    def _check_same_network(self):
+        """Raise if training cannot go on with the parameters there are."""
+        old, new = self._architecture, self._new_architecture()
+        if old != new:
+            raise ValueError(
+                "The network that was fitted before is another one: "
+                f"{_differences(old, new)}. Call fit, with warm_start=False, to begin "
+                "again."
+            )
+
     # --- training -------------------------------------------------------------------
 
     def _begin(self, architecture, dtype, seed):
@@ -85,14 +109,15 @@ class LearningEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         X,
         y,
         training_set,
+        *,
         loss,
         levels,
         batch_size,
-        frozen,
         score,
         seed,
         early_stopping,
         incremental,
+        frozen=None,
     ):
         """Train the network by the hyperparameters, and publish how that went.
 
@@ -104,14 +129,14 @@ class LearningEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         loss, levels
             As `Trainer` takes them.
         batch_size : int
-        frozen : ndarray of bool or None
-            Which parameters stay as they are.
         score : callable or None
             Gives the validation score.
         seed : int
         early_stopping, incremental : bool
             Whether the score decides when to stop, and whether this is a single epoch
             of `partial_fit`.
+        frozen : ndarray of bool, default=None
+            Which parameters stay as they are.
         """
         network = network_of(self._architecture, noise_of(self))
         # copies: a shallow copy of the estimator, or a file, may share the arrays
@@ -284,6 +309,12 @@ class LearningEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         ``pooling.query`` has shape (n_units,) and ``embedding.0.vectors``, for the
         tokens of channel 0, (n_tokens, embedding_dim). ``dense_layers.0.weights`` and
         ``output.weights`` have shape (n_inputs, n_outputs).
+
+        With `tied` there are no ``output.weights``, but ``projection.weights`` where
+        states and vectors differ in size. An adaptive softmax has those of its head
+        under ``output.`` and those of tails under ``output.tails.0.``. What writes, in
+        an `RNNSeq2Seq`, is under ``decoder.``: ``bridge`` makes its first states,
+        ``combination`` joins states and what ``attention`` found.
         """
         if not hasattr(self, "_parameters"):
             raise AttributeError(

@@ -4,7 +4,7 @@ import numpy as np
 
 from skrnn._deferred import canonical_rows
 from skrnn._inputs import InputForm, check_tokens
-from skrnn._samples import Samples, check_step_weights
+from skrnn._samples import Samples, check_step_weights, errors_about
 from skrnn.sequences import (
     Beside,
     PaddedData,
@@ -162,13 +162,11 @@ class ReadingMixin:
 
     def _read_validation(self, validation):
         """Check a validation set of the user's own."""
-        try:
+        with errors_about("the validation set"):
             data = self._checked_data(validation.X, reset=False)
             samples = self._with_targets(
                 data, validation.y, validation.sample_weight, reset=False
             )
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"In the validation set: {error}") from error
         weights = np.ones(len(data))
         if validation.sample_weight is not None:
             weights = samples.score_weights

@@ -1,6 +1,7 @@
 """Samples with their targets and weights, and what of them is held out."""
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,6 +32,17 @@ class Validation:
             raise ValueError("X_val and y_val must be passed together.")
         if self.X is None and self.sample_weight is not None:
             raise ValueError("sample_weight_val needs X_val and y_val.")
+
+
+@contextmanager
+def errors_about(what):
+    """Let errors of values say what they are about, such as the validation set."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        # not type(error): a UnicodeDecodeError, say, wants other arguments
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"In {what}: {error}") from error
 
 
 def check_weights(sample_weight, n_samples):

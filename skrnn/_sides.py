@@ -1,12 +1,11 @@
 """The two sides of a pair, what is read and what is written: texts, or numbers."""
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from skrnn.scaling import channel_statistics
 from skrnn.sequences import PaddedData, Sequences, check_sequences, of_steps
 from skrnn.sequences.frames import is_pandas
-from skrnn.text.documents import BOUNDARY, ids_of, refuse_unknown
+from skrnn.text.documents import BOUNDARY, between, ids_of, refuse_unknown
 from skrnn.text.spacing import SpacedWords
 from skrnn.text.tokenizer import SequenceTokenizer, read_texts
 
@@ -16,6 +15,8 @@ END = BOUNDARY
 
 def holds_texts(values):
     """Whether a list, an array, a Series or a frame of one column holds texts."""
+    if isinstance(values, str):  # which is then said to be one text, not several
+        return True
     if is_pandas(values, "DataFrame"):
         return values.shape[1] == 1 and holds_texts(values.iloc[:, 0])
     if isinstance(values, Sequences) or getattr(values, "ndim", 1) != 1:
@@ -57,10 +58,8 @@ class Texts:
     def __init__(
         self, analyzer, written, lowercase, token_pattern, max_features, min_frequency
     ):
-        self._join = ("" if analyzer == "char" else " ").join
         if written and analyzer == "word":
             analyzer = SpacedWords(token_pattern, lowercase)
-            self._join = analyzer.join
         self._is_written = written
         self.tokenizer = SequenceTokenizer(
             analyzer,
@@ -79,10 +78,9 @@ class Texts:
         self.counts = np.bincount(np.concatenate(ids), minlength=self.n_tokens)
         self.counts[END] = len(ids)
         analyzer = self.tokenizer.analyzer
-        if callable(analyzer) and not isinstance(analyzer, SpacedWords):
-            # whether its tokens hold all of a text, or leave spaces out
-            if all("".join(analyzer(text)) == text for text in texts):
-                self._join = "".join
+        self._join = between(analyzer, texts).join
+        if isinstance(analyzer, SpacedWords):
+            self._join = analyzer.join
         return self.data_of(ids, index)
 
     def read(self, values, unknown_tokens="ignore", may_be_empty=False):
@@ -94,7 +92,8 @@ class Texts:
             If these are no texts, one has no token unless it `may_be_empty`, or with
             ``unknown_tokens="error"`` one that is not in the vocabulary.
         """
-        if not holds_texts(values):
+        is_empty = isinstance(values, list | tuple) and not values
+        if not is_empty and not holds_texts(values):
             raise ValueError(
                 "The model was fitted to texts, but these are none: got "
                 f"{_described(values)}."
@@ -135,6 +134,11 @@ class Texts:
 class Numbers:
     """Sequences of numbers, brought to mean 0 and standard deviation 1.
 
+    Parameters
+    ----------
+    keeper : estimator
+        Gets the attributes that `check_sequences` sets; errors have its name.
+
     Attributes
     ----------
     n_channels : int
@@ -146,12 +150,12 @@ class Numbers:
     is_text = False
     n_tokens = 0
 
-    def __init__(self):
-        self._estimator = BaseEstimator()  # keeps what is known of the channels
+    def __init__(self, keeper):
+        self.keeper = keeper
 
     def learn(self, values):
         """Learn the scales; return as `read`."""
-        data = check_sequences(self._estimator, values, reset=True)
+        data = check_sequences(self.keeper, values, reset=True)
         self.n_channels, self.dtype = data.n_channels, data.dtype
         self.mean, self.scale = channel_statistics(data)
         self.scale[self.scale < np.finfo(data.dtype).tiny] = 1.0
@@ -175,7 +179,7 @@ class Numbers:
             raise ValueError(
                 "The model was fitted to sequences of numbers, but these are texts."
             )
-        return check_sequences(self._estimator, values, reset=False)
+        return check_sequences(self.keeper, values, reset=False)
 
     def scaling(self, dtype):
         """Return mean and inverse scale of the channels."""
@@ -205,9 +209,9 @@ class Numbers:
         return scaled
 
 
-def side_of(values, **options):
+def side_of(values, keeper, **options):
     """Return what learns of texts or numbers, whichever these are."""
-    return Texts(**options) if holds_texts(values) else Numbers()
+    return Texts(**options) if holds_texts(values) else Numbers(keeper)
 
 
 def _listed(values):

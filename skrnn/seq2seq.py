@@ -1,6 +1,5 @@
 """From sequences to sequences of other lengths: translation, and numbers to numbers."""
 
-import math
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
@@ -22,7 +21,7 @@ from skrnn._deferred import (
     training,
 )
 from skrnn._learning import LearningEstimator, unchanged_if_refused
-from skrnn._samples import StepWeights, Validation
+from skrnn._samples import StepWeights, Validation, errors_about
 from skrnn._sides import END, side_of
 from skrnn.architecture import Architecture, DecoderPart
 from skrnn.callbacks import with_callbacks
@@ -203,6 +202,12 @@ class RNNSeq2Seq(LearningEstimator):
     ----------
     source_vocabulary_, target_vocabulary_ : dict of str to int or None
         The id of each token; None for numbers. 0 is the end, 1 an unknown token.
+    n_features_in_ : int
+        The channels of sources, or the columns of a 2-D X; there are none of texts.
+    n_channels_in_ : int
+        The channels of sources; there are none of texts.
+    feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
+        Names of the channels of sources, if they had any.
     loss_curve_ : list of float
         Of each epoch the loss, with label smoothing.
     validation_scores_ : list of float or None
@@ -416,14 +421,16 @@ class RNNSeq2Seq(LearningEstimator):
             pairs = self._read(X, y, learn=not continues)
             if continues:
                 self._check_same_network()
+            else:
+                self._publish_channels()
             held_out = None
             if validation.X is not None:
-                try:
+                with errors_about("the validation set"):
                     held_out = self._read(validation.X, validation.y)
-                except (TypeError, ValueError) as error:
-                    raise type(error)(f"In the validation set: {error}") from error
+                    self._need_two_steps(held_out)
             elif early_stopping:
                 pairs, held_out = self._hold_out(pairs, random_state)
+                self._need_two_steps(held_out)
             self._note_lengths(pairs, continues)
             if not continues:
                 self._start(seed)
@@ -443,20 +450,28 @@ class RNNSeq2Seq(LearningEstimator):
             "max_features": self.max_features,
             "min_frequency": self.min_frequency,
         }
-        target_analyzer = self.target_analyzer or self.analyzer
-        self._source = side_of(X, analyzer=self.analyzer, written=False, **shared)
-        self._target = side_of(y, analyzer=target_analyzer, written=True, **shared)
+        own, other = self.analyzer, self.target_analyzer or self.analyzer
+        # each side knows channels of its own, and errors are to have this name
+        keepers = type(self)(), type(self)()
+        self._source = side_of(X, keepers[0], analyzer=own, written=False, **shared)
+        self._target = side_of(y, keepers[1], analyzer=other, written=True, **shared)
+
+    def _publish_channels(self):
+        """Set what is known of the channels of X: of texts, nothing."""
+        known = vars(self._source.keeper) if not self._source.is_text else {}
+        for name in ("n_features_in_", "n_channels_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if name in known:
+                setattr(self, name, known[name])
 
     def _read(self, X, y, *, learn=False, may_be_empty=False):
         """Return X and y as data sets; texts of y may have no token if that is said."""
         sources = self._source.learn(X) if learn else self._read_sources(X)
-        try:
+        with errors_about("y"):
             if learn:
                 targets = self._target.learn(y)
             else:
                 targets = self._target.read(y, self.unknown_tokens, may_be_empty)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"In y: {error}") from error
         if len(sources) != len(targets):
             raise ValueError(
                 "Found input variables with inconsistent numbers of samples: "
@@ -533,13 +548,6 @@ class RNNSeq2Seq(LearningEstimator):
             )
         return sizes
 
-    def _check_same_network(self):
-        if self._architecture != self._new_architecture():
-            raise ValueError(
-                "The network that was fitted before is another one. Call fit, with "
-                "warm_start=False, to begin again."
-            )
-
     def _start(self, seed):
         """Initialize the network: it begins with how frequent each token is."""
         dtype = np.dtype(np.float32) if self._source.is_text else self._source.dtype
@@ -572,14 +580,13 @@ class RNNSeq2Seq(LearningEstimator):
             X,
             y,
             training_set,
-            loss,
-            levels,
-            min(self.batch_size, n),
-            None,
-            None if held_out is None else lambda: self._score_on(held_out),
-            seed,
-            early_stopping,
-            incremental,
+            loss=loss,
+            levels=levels,
+            batch_size=min(self.batch_size, n),
+            score=None if held_out is None else lambda: self._finite_score(held_out),
+            seed=seed,
+            early_stopping=early_stopping,
+            incremental=incremental,
         )
 
     def _make_trainer(self, *args, **kwargs):
@@ -588,16 +595,17 @@ class RNNSeq2Seq(LearningEstimator):
         rate = float(self.scheduled_sampling)
         return ScheduledTrainer(rate, self._n_epochs, *args, **kwargs)
 
-    def _score_on(self, pairs):
+    def _finite_score(self, pairs):
         """Return the validation score: of tokens the mean log-likelihood, or R²."""
         if self._target.is_text:
-            score = float(np.concatenate(self._log_probabilities(pairs)).mean())
+            told = self._log_probabilities(pairs)
         else:
-            written = self._written_numbers(pairs.sources, pairs.targets.lengths)
-            score = _r2(pairs.targets.take(slice(None)), np.concatenate(written))
-        if not math.isfinite(score):
+            told = self._written_numbers(pairs.sources, pairs.targets.lengths)
+        if not all(np.isfinite(of_pair).all() for of_pair in told):
             raise training.Divergence
-        return score
+        if not self._target.is_text:
+            return _r2(pairs.targets, told)
+        return float(np.concatenate(told).mean())
 
     # --- predictions ----------------------------------------------------------------
 
@@ -709,7 +717,9 @@ class RNNSeq2Seq(LearningEstimator):
         check_is_fitted(self)
         pairs = self._read(X, y, may_be_empty=True)
         if not self._target.is_text:
-            return self._score_on(pairs)
+            self._need_two_steps(pairs)
+            lengths = pairs.targets.lengths
+            return _r2(pairs.targets, self._written_numbers(pairs.sources, lengths))
         truth = self._target.normalized(y)
         found = self._search(pairs.sources, 1)
         right = [
@@ -770,6 +780,13 @@ class RNNSeq2Seq(LearningEstimator):
         written = np.concatenate(self._written_numbers(sources, steps))
         return _Pairs(sources, of_steps(written, steps))
 
+    def _need_two_steps(self, pairs):
+        if not self._target.is_text and pairs.targets.lengths.sum() < 2:
+            raise ValueError(
+                "R² of numbers compares steps: it needs two of them at least, but the "
+                "targets have one."
+            )
+
     def _need_texts(self, method):
         if not self._target.is_text:
             raise ValueError(
@@ -791,6 +808,7 @@ class RNNSeq2Seq(LearningEstimator):
 
     def _search(self, sources, n_best):
         """Return the best targets of each source."""
+        self._validate_params()  # some may have been set since fit
         longest_source, longest_target = self._longest
         steps = np.maximum(sources.lengths / longest_source, 1.0) * longest_target
         steps = np.ceil(steps).astype(np.int64)
@@ -853,9 +871,9 @@ class RNNSeq2Seq(LearningEstimator):
         return tags
 
 
-def _r2(truth, predicted):
+def _r2(targets, written):
     """Return R² over all steps, the mean over the channels."""
     # imported here: a tenth of a second that few need
     from sklearn.metrics import r2_score
 
-    return float(r2_score(truth, predicted))
+    return float(r2_score(targets.take(slice(None)), np.concatenate(written)))

@@ -13,8 +13,10 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import estimator_checks
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skrnn import RNNLanguageModel
+from skrnn.softmax import Softmax
 from tests.oracles import recurrent
 
 QUICK = {"hidden_layer_sizes": 6, "bptt_steps": 5, "batch_size": 4, "max_iter": 3}
@@ -239,6 +241,23 @@ def test_texts_end_where_several_were_seen(of_texts, of_text):
     assert all(len(text) == 60 for text in of_text.generate([""] * 5, 60))
 
 
+def test_blas_computes_on_one_thread(of_text, monkeypatch):
+    """The last bits hang on how many there are, and with them what is drawn."""
+    multiply, seen = Softmax._raw, set()
+
+    def watched(self, hidden):
+        libraries = [lib for lib in threadpool_info() if lib["user_api"] == "blas"]
+        seen.update(lib["num_threads"] for lib in libraries)
+        return multiply(self, hidden)
+
+    monkeypatch.setattr(Softmax, "_raw", watched)
+    with threadpool_limits(2, "blas"):
+        for ask in (of_text.score, of_text.log_prob, of_text.generate):
+            seen.clear()
+            ask("the cat")
+            assert seen <= {1}
+
+
 def test_prompts_side_by_side(of_text):
     prompts = ["the cat", "a", "", "mat, and the rat"]
     together = of_text.generate(prompts, 20, temperature=0)
@@ -253,6 +272,17 @@ def test_words():
     assert written.startswith("the cat ")
     assert len(written.split(" ")) == 7
     assert not model.generate("", 3, random_state=0).startswith(" ")
+
+
+@pytest.mark.parametrize(("analyzer", "space"), [(list, ""), (str.split, " ")])
+def test_tokens_of_a_callable_are_joined(analyzer, space):
+    model = RNNLanguageModel(**QUICK, analyzer=analyzer).fit(TEXT)
+    tokens = list(model.stream("the", 5, random_state=0))
+    assert all(token.startswith(space) for token in tokens)
+    assert all(token.removeprefix(space) in model.vocabulary_ for token in tokens)
+    # what is written goes by what was fitted
+    model.set_params(analyzer="word")
+    assert model.generate("the", 5, random_state=0) == "the" + "".join(tokens)
 
 
 # --- unknown tokens and wrong input ---------------------------------------------------
@@ -294,6 +324,13 @@ def test_an_empty_text_is_named(of_text):
         words.fit(["ab", "  \n"])
     with pytest.raises(ValueError, match="In the validation set: Text 0, ''"):
         RNNLanguageModel(**QUICK).fit("ab", X_val=[""])
+    decoding = RNNLanguageModel(**QUICK, analyzer=lambda text: list(encoded(text)))
+    with pytest.raises(ValueError, match="In the validation set: 'ascii' codec"):
+        decoding.fit("ab", X_val=["é"])  # an error whose type wants five arguments
+
+
+def encoded(text):
+    return text.encode("ascii").decode()
 
 
 @pytest.mark.parametrize(
@@ -347,9 +384,12 @@ def test_settings_that_contradict_each_other(options):
 # --- training -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("X", [TEXT, TEXTS], ids=["one text", "texts"])
-def test_the_same_bits(X):
-    models = [RNNLanguageModel(**QUICK, n_jobs=n).fit(X) for n in (None, 1, 2, 3)]
+@pytest.mark.needs_jit
+@pytest.mark.parametrize("X", [3 * TEXT, 6 * TEXTS], ids=["one text", "texts"])
+def test_the_same_bits(X, monkeypatch):
+    monkeypatch.setattr("skrnn.threads.MIN_FLOPS_PER_THREAD", 1)
+    options = QUICK | {"batch_size": 70}  # more than the lanes of a shard
+    models = [RNNLanguageModel(**options, n_jobs=n).fit(X) for n in (None, 1, 2, 3)]
     for model in models[1:]:
         assert_array_equal(model._parameters, models[0]._parameters)
         assert model.loss_curve_ == models[0].loss_curve_
@@ -408,7 +448,7 @@ def test_warm_start():
     assert model.n_iter_ == 6
     assert model.loss_curve_[3] < loss * 1.1
     model.set_params(hidden_layer_sizes=7)
-    with pytest.raises(ValueError, match="another one"):
+    with pytest.raises(ValueError, match="another one: hidden_layer_sizes was"):
         model.fit(TEXT)
 
 

@@ -267,6 +267,18 @@ def test_predictions_end(of_words, reversing):
     assert all("\ufffd" not in text for text in of_words.predict(["zebra", "one lion"]))
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"beam_width": 0}, {"length_penalty": -1.0}, {"max_length": 0}],
+    ids=str,
+)
+def test_settings_of_predictions_are_checked_after_fit_too(of_words, changed):
+    (name,) = changed
+    model = copy.deepcopy(of_words).set_params(**changed)
+    with pytest.raises(ValueError, match=name):
+        model.predict(X[:1])
+
+
 def test_unknown_tokens(of_words):
     strict = clone(of_words).set_params(unknown_tokens="error").fit(X, Y)
     assert len(of_words.predict(["zebra"])) == 1  # though nothing of it is known
@@ -363,6 +375,31 @@ def test_numbers_come_in_the_form_of_the_targets():
 
 
 @pytest.mark.needs_jit
+def test_what_is_known_of_channels():
+    waves = sines(6, n_channels=2)
+    model = RNNSeq2Seq(**QUICK)
+    assert not hasattr(model, "n_features_in_")
+    assert model.fit(waves, waves[:, :2]).n_features_in_ == 2
+    assert not hasattr(model, "feature_names_in_")
+    index = pd.MultiIndex.from_product([range(6), range(12)])
+    frame = pd.DataFrame(waves.reshape(-1, 2), index, columns=["a", "b"])
+    assert [*model.fit(frame, waves).feature_names_in_] == ["a", "b"]
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(frame.rename(columns={"a": "c"}))
+    assert not hasattr(model.fit(X[:6], waves), "n_features_in_")
+
+
+@pytest.mark.needs_jit
+def test_one_step_has_no_r2():
+    waves = sines(6)
+    model = RNNSeq2Seq(**QUICK).fit(waves, waves[:, :1])
+    with pytest.raises(ValueError, match="two of them at least"):
+        model.score(waves[:1], waves[:1, :1])
+    with pytest.raises(ValueError, match="two of them at least"):
+        model.fit(waves, waves, X_val=waves[:1], y_val=waves[:1, :1])
+
+
+@pytest.mark.needs_jit
 def test_units_of_numbers_make_no_difference():
     waves = sines(20).astype(np.float64)
     model = RNNSeq2Seq(**QUICK)
@@ -406,7 +443,7 @@ def test_wrong_input_is_named_and_nothing_is_lost(of_words, of_numbers):
         (of_numbers, (X[:6], waves), "numbers, but these are texts"),
         (of_numbers, (holed, waves), "NaN: sample 2, step 3, channel 0"),
         (of_numbers, (waves, holed), "In y: .*NaN: sample 2, step 3, channel 0"),
-        (of_numbers, (sines(6, n_channels=2), waves), "2 features"),
+        (of_numbers, (sines(6, n_channels=2), waves), "2 features, but RNNSeq2Seq"),
     ]:
         before = pickle.dumps(model)
         for method in (model.partial_fit, model.score):
@@ -416,6 +453,11 @@ def test_wrong_input_is_named_and_nothing_is_lost(of_words, of_numbers):
     for pair in [(X[:3], Y[:2]), (X, None), (5, Y), ([], []), ("a", "b"), ([1], ["a"])]:
         with pytest.raises((ValueError, TypeError)):
             RNNSeq2Seq(**QUICK).fit(*pair)
+    for method in (of_words.predict, lambda X: RNNSeq2Seq(**QUICK).fit(X, X)):
+        with pytest.raises(ValueError, match=r"Pass one text as \[text\]"):
+            method("one cat")
+    with pytest.raises(ValueError, match="Found 0 samples"):
+        of_words.predict([])
     with pytest.raises(ValueError, match="In the validation set: In y: Text 0"):
         RNNSeq2Seq(**QUICK).fit(X, Y, X_val=["cat"], y_val=[""])
     with pytest.raises(ValueError, match="In y: Text 1, ' ', has no token"):
@@ -467,14 +509,21 @@ def test_settings_that_cannot_be(options):
 # --- training -------------------------------------------------------------------------
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("scheduled_sampling", [0.0, 0.5])
-def test_the_same_bits(scheduled_sampling):
+def test_the_same_bits(scheduled_sampling, monkeypatch):
+    monkeypatch.setattr("skrnn.threads.MIN_FLOPS_PER_THREAD", 1)
+    sources, targets = 4 * X, 4 * Y  # more than the lanes of a shard
     options = QUICK | {"dropout": 0.3, "scheduled_sampling": scheduled_sampling}
-    models = [RNNSeq2Seq(**options, n_jobs=n).fit(X, Y) for n in (None, 1, 2, 3)]
+    options |= {"batch_size": 80}
+    models = [
+        RNNSeq2Seq(**options, n_jobs=n).fit(sources, targets) for n in (None, 1, 2, 3)
+    ]
+    expected = models[0].log_prob(sources, targets)
     for model in models[1:]:
         assert_array_equal(model._parameters, models[0]._parameters)
         assert model.loss_curve_ == models[0].loss_curve_
-        assert_array_equal(model.log_prob(X, Y), models[0].log_prob(X, Y))
+        assert_array_equal(model.log_prob(sources, targets), expected)
 
 
 def test_scheduled_sampling_rises_from_nothing():
@@ -530,7 +579,7 @@ def test_warm_start():
     assert model.n_iter_ == 4
     assert model.loss_curve_[2] < loss * 1.1
     model.set_params(hidden_layer_sizes=7)
-    with pytest.raises(ValueError, match="another one"):
+    with pytest.raises(ValueError, match="another one: hidden_layer_sizes was"):
         model.fit(X, Y)
 
 

@@ -24,8 +24,14 @@ import pickle
 import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
-from skrnn import RNNClassifier, RNNRegressor, SequenceScaler, Sequences
-for model in (RNNRegressor((8,), cell="gru"), RNNClassifier(loss="squared_error")):
+from skrnn import RNNClassifier, RNNLanguageModel, RNNRegressor, RNNSeq2Seq
+from skrnn import SequenceScaler, Sequences
+for model in (
+    RNNRegressor((8,), cell="gru"),
+    RNNClassifier(loss="squared_error"),
+    RNNLanguageModel((8,), tied=True),
+    RNNSeq2Seq((8,), attention="additive"),
+):
     model = clone(pickle.loads(pickle.dumps(model))).set_params(alpha=0.1)
     assert "alpha=0.1" in repr(model) and model.get_params()["alpha"] == 0.1
     model._repr_html_(), model.__sklearn_tags__(), hasattr(model, "weights_")
@@ -87,7 +93,8 @@ def test_an_unfitted_estimator_loads_no_compiler():
 
 
 def test_the_estimators_load_no_more_of_scikit_learn_than_they_need():
-    loaded = modules_after("from skrnn import RNNRegressor, RNNClassifier")
+    names = set(skrnn.__all__) - {"RNNForecaster", "__version__"}
+    loaded = modules_after(f"from skrnn import {', '.join(sorted(names))}")
     assert loaded.isdisjoint({"sklearn.metrics", "sklearn.model_selection"})
 
 

@@ -44,6 +44,17 @@ def ids_of(texts, tokenizer, *, learn=False, may_be_empty=False):
     return ids
 
 
+def between(analyzer, texts):
+    """Return what stands between tokens of these texts: nothing, or a space.
+
+    Characters hold all of a text. So may the tokens of a callable; where they leave
+    spaces out, one is written, as between words.
+    """
+    if callable(analyzer):
+        return "" if all("".join(analyzer(text)) == text for text in texts) else " "
+    return "" if analyzer == "char" else " "
+
+
 def refuse_unknown(ids, texts, tokenizer):
     """Raise `ValueError` for the first token that is not in the vocabulary."""
     for sample, (found, text) in enumerate(zip(ids, texts, strict=True)):

@@ -16,10 +16,12 @@ from skrnn._choices import check_hidden_sizes, check_sizes
 from skrnn._constraints import CONSTRAINTS
 from skrnn._deferred import losses, stateful, training
 from skrnn._learning import LearningEstimator, unchanged_if_refused
+from skrnn._samples import errors_about
 from skrnn.architecture import Architecture
 from skrnn.callbacks import with_callbacks
 from skrnn.text.documents import (
     BOUNDARY,
+    between,
     hold_out,
     ids_of,
     in_a_row,
@@ -29,6 +31,7 @@ from skrnn.text.documents import (
 from skrnn.text.next_token import NextToken
 from skrnn.text.tokenizer import UNKNOWN, SequenceTokenizer
 from skrnn.text.writing import draw, written
+from skrnn.threads import one_blas_thread
 
 # With more tokens than these the output layer is an adaptive softmax.
 LARGEST_PLAIN = 5000
@@ -77,7 +80,8 @@ class RNNLanguageModel(LearningEstimator):
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(128,)
         Units of each recurrent layer.
     analyzer : {"char", "word"} or callable, default="char"
-        What the tokens are, as in :class:`SequenceTokenizer`.
+        What the tokens are, as in :class:`SequenceTokenizer`. Those of a callable are
+        joined as they are if this gives all training texts again, else by spaces.
     lowercase : bool, default=False
         Convert texts to lowercase first.
     token_pattern : str, default=r"\w+|[^\w\s]"
@@ -103,7 +107,7 @@ class RNNLanguageModel(LearningEstimator):
         The adaptive softmax [3]_ for large vocabularies: the first of these ranks ends
         the most frequent tokens, between the others lie classes of rarer ones, which
         cost less. None means a softmax over all tokens; "auto" chooses it up to
-        5000 tokens.
+        5000 tokens, and for any number with `tied`, which cannot be divided.
     layer_norm : bool, default=False
         Whether the gates are normalized.
     residual : bool, default=False
@@ -269,6 +273,8 @@ class RNNLanguageModel(LearningEstimator):
         self.warm_start = warm_start
         self.n_jobs = n_jobs
 
+    shuffle = False  # segments go on one after the other
+
     # --- fit ------------------------------------------------------------------------
 
     @with_callbacks
@@ -344,14 +350,14 @@ class RNNLanguageModel(LearningEstimator):
                     max_features=self.max_features,
                     min_frequency=self.min_frequency,
                 )
-                ids = ids_of(listed(X), self.tokenizer_, learn=True)
+                texts = listed(X)
+                ids = ids_of(texts, self.tokenizer_, learn=True)
                 self._closes = len(ids) > 1
+                self._between = between(self.analyzer, texts)
             held_out = None
             if X_val is not None:
-                try:
+                with errors_about("the validation set"):
                     held_out = self._ids(X_val)
-                except (TypeError, ValueError) as error:
-                    raise type(error)(f"In the validation set: {error}") from error
             elif early_stopping:
                 ids, held_out = hold_out(ids, self.validation_fraction, random_state)
             if not continues:
@@ -401,13 +407,6 @@ class RNNLanguageModel(LearningEstimator):
             )
         return cutoffs
 
-    def _check_same_network(self):
-        if self._architecture != self._new_architecture():
-            raise ValueError(
-                "The network that was fitted before is another one. Call fit, with "
-                "warm_start=False, to begin again."
-            )
-
     def _start(self, ids, seed):
         """Initialize the network: it begins with how frequent each token is."""
         views = self._begin(self._new_architecture(), np.dtype(np.float32), seed)
@@ -441,17 +440,14 @@ class RNNLanguageModel(LearningEstimator):
             X,
             None,
             training_set,
-            loss,
-            np.zeros(1),
-            n_streams,
-            None,
-            None if held_out is None else lambda: self._finite_score(held_out),
-            seed,
-            early_stopping,
-            incremental,
+            loss=loss,
+            levels=np.zeros(1),
+            batch_size=n_streams,
+            score=None if held_out is None else lambda: self._finite_score(held_out),
+            seed=seed,
+            early_stopping=early_stopping,
+            incremental=incremental,
         )
-
-    shuffle = False  # segments go on one after the other
 
     def _make_trainer(self, *args, **kwargs):
         return stateful.StatefulTrainer(*args, **kwargs)
@@ -597,9 +593,10 @@ class RNNLanguageModel(LearningEstimator):
             return []
         pieces = [[text] for text in prompts]
         options = (length, temperature, top_k, top_p, stop, random_state)
-        for new in self._pieces(prompts, *options):
-            for text, piece in zip(pieces, new, strict=True):
-                text.append(piece)
+        with one_blas_thread():  # which token is drawn may hang on the last digit
+            for new in self._pieces(prompts, *options):
+                for text, piece in zip(pieces, new, strict=True):
+                    text.append(piece)
         texts = ["".join(text) for text in pieces]
         return texts[0] if isinstance(prompt, str) else texts
 
@@ -659,9 +656,8 @@ class RNNLanguageModel(LearningEstimator):
             top_p=top_p,
         )
         strings = ["", "", *self.vocabulary_]
-        between = "" if self.analyzer == "char" else " "
         begun = [bool(prompt) for prompt in prompts]
-        return written(drawn, strings, between, begun, stops)
+        return written(drawn, strings, self._between, begun, stops)
 
     def _prompt_ids(self, prompt):
         """Return the ids of a prompt, of which there may be none."""

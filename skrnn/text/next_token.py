@@ -7,6 +7,7 @@ import numpy as np
 from skrnn._deferred import Stream, network_of, raw_by_pieces, softmax
 from skrnn.sequences import Sequences
 from skrnn.text.documents import BOUNDARY
+from skrnn.threads import one_blas_thread
 
 
 class NextToken:
@@ -48,9 +49,11 @@ class NextToken:
         values = np.concatenate(inputs).astype(np.float32)[:, np.newaxis]
         data = Sequences._of(values, starts, lengths, None, None)
         tokens, logs = np.concatenate(targets), np.zeros(len(ids))
-        for rows, steps, hidden in raw_by_pieces(self._network, self._parameters, data):
-            now = tokens[starts[rows] + steps]
-            np.add.at(logs, rows, self._softmax.log_probability_of(hidden, now))
+        pieces = raw_by_pieces(self._network, self._parameters, data)
+        with one_blas_thread():  # a search in several processes shall find the same
+            for rows, steps, hidden in pieces:
+                now = tokens[starts[rows] + steps]
+                np.add.at(logs, rows, self._softmax.log_probability_of(hidden, now))
         return logs
 
     def begin(self, ids):
