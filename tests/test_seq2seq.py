@@ -143,6 +143,11 @@ def test_words_with_their_spaces_make_up_the_text_again(text):
     assert [token.strip() for token in tokens] == words
 
 
+def test_a_first_word_without_a_space_is_kept_whole():
+    assert SpacedWords.join([" we", "'", "re"]) == "we're"
+    assert SpacedWords.join(["re", " late"]) == "re late"
+
+
 def test_words_by_other_patterns():
     assert SpacedWords(r"\w+", False)("a, b (c)d") == [" a", " b", " c", "d"]
     assert SpacedWords(r"<(\w+)>", True)("<A> <B>") == [" a", " b"]
