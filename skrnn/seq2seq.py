@@ -590,14 +590,23 @@ class RNNSeq2Seq(LearningEstimator):
 
     def _score_on(self, pairs):
         """Return the validation score: of tokens the mean log-likelihood, or R²."""
-        if self._target.is_text:
-            score = float(np.concatenate(self._log_probabilities(pairs)).mean())
-        else:
-            written = self._written_numbers(pairs.sources, pairs.targets.lengths)
-            score = _r2(pairs.targets.take(slice(None)), np.concatenate(written))
+        if not self._target.is_text:
+            return self._r2_on(pairs)
+        score = float(np.concatenate(self._log_probabilities(pairs)).mean())
         if not math.isfinite(score):
             raise training.Divergence
         return score
+
+    def _r2_on(self, pairs):
+        """Return R² over all steps, the mean over the channels; NaN for one step."""
+        # imported here: a tenth of a second that few need
+        from sklearn.metrics import r2_score
+
+        written = self._written_numbers(pairs.sources, pairs.targets.lengths)
+        written = np.concatenate(written)
+        if not np.isfinite(written).all():
+            raise training.Divergence
+        return float(r2_score(pairs.targets.take(slice(None)), written))
 
     # --- predictions ----------------------------------------------------------------
 
@@ -709,7 +718,7 @@ class RNNSeq2Seq(LearningEstimator):
         check_is_fitted(self)
         pairs = self._read(X, y, may_be_empty=True)
         if not self._target.is_text:
-            return self._score_on(pairs)
+            return self._r2_on(pairs)
         truth = self._target.normalized(y)
         found = self._search(pairs.sources, 1)
         right = [
@@ -851,11 +860,3 @@ class RNNSeq2Seq(LearningEstimator):
         tags.target_tags.required = True
         tags.target_tags.one_d_labels = False
         return tags
-
-
-def _r2(truth, predicted):
-    """Return R² over all steps, the mean over the channels."""
-    # imported here: a tenth of a second that few need
-    from sklearn.metrics import r2_score
-
-    return float(r2_score(truth, predicted))

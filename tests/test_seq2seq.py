@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.utils import estimator_checks
 
@@ -377,6 +377,16 @@ def test_units_of_numbers_make_no_difference():
 
 
 @pytest.mark.needs_jit
+def test_r2_of_a_single_step_is_not_a_number(of_numbers):
+    waves = sines(5)
+    with pytest.warns(UndefinedMetricWarning):
+        assert np.isnan(of_numbers.score(waves[:1], waves[:1, :1]))
+    model = clone(of_numbers).set_params(max_iter=2)
+    with pytest.warns(UndefinedMetricWarning):
+        model.fit(waves, waves[:, :1], X_val=waves[:1], y_val=waves[:1, :1])
+    assert np.isnan(model.validation_scores_).all()
+
+
 def test_each_side_may_be_texts_or_numbers():
     rng = np.random.default_rng(0)
     texts = ["".join(rng.choice([*"ud"], 3)) for _ in range(200)]
