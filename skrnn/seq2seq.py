@@ -800,6 +800,7 @@ class RNNSeq2Seq(LearningEstimator):
 
     def _search(self, sources, n_best):
         """Return the best targets of each source."""
+        self._validate_params()  # some may be set after fit
         longest_source, longest_target = self._longest
         steps = np.maximum(sources.lengths / longest_source, 1.0) * longest_target
         steps = np.ceil(steps).astype(np.int64)

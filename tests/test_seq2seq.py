@@ -261,6 +261,15 @@ def test_several_predictions_and_their_probabilities(of_words):
     assert [best[0][0] for best in found] == model.predict(X[:6])
 
 
+@pytest.mark.parametrize(
+    "setting", [{"max_length": 0}, {"beam_width": 2.5}, {"length_penalty": -1.0}]
+)
+def test_what_is_set_after_fit_is_checked(of_words, setting):
+    model = copy.deepcopy(of_words).set_params(**setting)
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        model.predict(X[:2])
+
+
 def test_predictions_end(of_words, reversing):
     model = copy.deepcopy(reversing).set_params(max_length=2)
     assert model.predict(["abcd", "ab"]) == ["dc", "ba"]
