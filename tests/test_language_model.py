@@ -275,6 +275,14 @@ def test_unknown_tokens(of_text):
         strict.generate("the Xat", 3)
 
 
+def test_an_analyzer_may_give_its_tokens_one_by_one():
+    model = RNNLanguageModel(**QUICK, analyzer=lambda text: iter(text.split()))
+    model.fit(["a b", "b a"])
+    assert np.isfinite(model.score(["c"]))
+    with pytest.raises(ValueError, match="Text 0 has the token 'c' at place 1"):
+        model.set_params(unknown_tokens="error").score(["a c"])
+
+
 @pytest.mark.parametrize("X", ["", [], [""], ["a", ""], [1], 5, None, b"abc", [None]])
 def test_what_is_no_text(X, of_text):
     with pytest.raises((ValueError, TypeError)):
