@@ -275,6 +275,14 @@ def test_unknown_tokens(of_text):
         strict.generate("the Xat", 3)
 
 
+def test_perplexity_may_be_infinite():
+    model = RNNLanguageModel(**QUICK | {"max_iter": 1}, learning_rate="constant")
+    model.set_params(learning_rate_init=1000.0, n_iter_no_change=np.inf).fit(TEXT)
+    text = min((5 * char for char in model.vocabulary_), key=model.score)
+    assert model.score(text) < -710
+    assert model.perplexity(text) == np.inf
+
+
 def test_an_analyzer_may_give_its_tokens_one_by_one():
     model = RNNLanguageModel(**QUICK, analyzer=lambda text: iter(text.split()))
     model.fit(["a b", "b a"])

@@ -33,6 +33,8 @@ from skrnn.text.writing import draw, written
 # With more tokens than these the output layer is an adaptive softmax.
 LARGEST_PLAIN = 5000
 LARGEST_HEAD = 2000
+# Of e, for a float64.
+MAX_EXPONENT = math.log(np.finfo(np.float64).max)
 _SHARED = (
     "hidden_layer_sizes",
     "cell",
@@ -517,8 +519,10 @@ class RNNLanguageModel(LearningEstimator):
         Returns
         -------
         perplexity : float
+            Infinite where it is beyond all floats.
         """
-        return math.exp(-self.score(X))
+        score = self.score(X)
+        return math.exp(-score) if score > -MAX_EXPONENT else math.inf
 
     def bits_per_char(self, X: Any) -> float:
         """Return the bits that a character of the texts takes on average.
