@@ -320,6 +320,7 @@ def test_an_empty_text_is_named(of_text):
         ({"temperature": np.nan}, "temperature"),
         ({"top_k": 0}, "top_k"),
         ({"top_p": 0.0}, "top_p"),
+        ({"top_p": np.nan}, "top_p"),
         ({"stop": ""}, "stop"),
         ({"stop": [1]}, "stop"),
         ({"prompt": 5}, "prompt"),

@@ -646,6 +646,8 @@ class RNNLanguageModel(LearningEstimator):
         check_scalar(
             top_p, "top_p", Real, min_val=0.0, max_val=1.0, include_boundaries="right"
         )
+        if math.isnan(top_p):
+            raise ValueError("top_p must be a number, got NaN.")
         if top_k is not None:
             check_scalar(top_k, "top_k", Integral, min_val=1)
         stops = [stop] if isinstance(stop, str) else list(stop or [])
