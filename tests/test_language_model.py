@@ -305,6 +305,22 @@ def test_unknown_tokens(of_text):
         strict.generate("the Xat", 3)
 
 
+def test_perplexity_may_be_infinite():
+    model = RNNLanguageModel(**QUICK | {"max_iter": 1}, learning_rate="constant")
+    model.set_params(learning_rate_init=1000.0, n_iter_no_change=np.inf).fit(TEXT)
+    text = min((5 * char for char in model.vocabulary_), key=model.score)
+    assert model.score(text) < -710
+    assert model.perplexity(text) == np.inf
+
+
+def test_an_analyzer_may_give_its_tokens_one_by_one():
+    model = RNNLanguageModel(**QUICK, analyzer=lambda text: iter(text.split()))
+    model.fit(["a b", "b a"])
+    assert np.isfinite(model.score(["c"]))
+    with pytest.raises(ValueError, match="Text 0 has the token 'c' at place 1"):
+        model.set_params(unknown_tokens="error").score(["a c"])
+
+
 @pytest.mark.parametrize("X", ["", [], [""], ["a", ""], [1], 5, None, b"abc", [None]])
 def test_what_is_no_text(X, of_text):
     with pytest.raises((ValueError, TypeError)):
@@ -341,6 +357,7 @@ def encoded(text):
         ({"temperature": np.nan}, "temperature"),
         ({"top_k": 0}, "top_k"),
         ({"top_p": 0.0}, "top_p"),
+        ({"top_p": np.nan}, "top_p"),
         ({"stop": ""}, "stop"),
         ({"stop": [1]}, "stop"),
         ({"prompt": 5}, "prompt"),

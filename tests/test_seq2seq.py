@@ -143,6 +143,11 @@ def test_words_with_their_spaces_make_up_the_text_again(text):
     assert [token.strip() for token in tokens] == words
 
 
+def test_a_first_word_without_a_space_is_kept_whole():
+    assert SpacedWords.join([" we", "'", "re"]) == "we're"
+    assert SpacedWords.join(["re", " late"]) == "re late"
+
+
 def test_words_by_other_patterns():
     assert SpacedWords(r"\w+", False)("a, b (c)d") == [" a", " b", " c", "d"]
     assert SpacedWords(r"<(\w+)>", True)("<A> <B>") == [" a", " b"]
@@ -254,6 +259,15 @@ def test_several_predictions_and_their_probabilities(of_words):
         assert_allclose(logs, of_words.log_prob([source] * 3, texts), rtol=1e-4)
     model = copy.deepcopy(of_words).set_params(beam_width=3)
     assert [best[0][0] for best in found] == model.predict(X[:6])
+
+
+@pytest.mark.parametrize(
+    "setting", [{"max_length": 0}, {"beam_width": 2.5}, {"length_penalty": -1.0}]
+)
+def test_what_is_set_after_fit_is_checked(of_words, setting):
+    model = copy.deepcopy(of_words).set_params(**setting)
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        model.predict(X[:2])
 
 
 def test_predictions_end(of_words, reversing):

@@ -36,7 +36,7 @@ def ids_of(texts, tokenizer, *, learn=False, may_be_empty=False):
     split = tokenizer._splitter()
     for sample, (found, text) in enumerate(zip(ids, texts, strict=True)):
         # the tokenizer writes an unknown token where there is none
-        if len(found) == 1 and found[0] == UNKNOWN and not len(split(text)):
+        if len(found) == 1 and found[0] == UNKNOWN and not len(list(split(text))):
             if may_be_empty:
                 ids[sample] = found[:0]
                 continue
@@ -60,7 +60,7 @@ def refuse_unknown(ids, texts, tokenizer):
     for sample, (found, text) in enumerate(zip(ids, texts, strict=True)):
         places = np.flatnonzero(found == UNKNOWN)
         if len(places):
-            token = tokenizer._splitter()(text)[places[0]]
+            token = list(tokenizer._splitter()(text))[places[0]]
             raise ValueError(
                 f"Text {sample} has the token {token!r} at place {places[0]}, which is "
                 'not in the vocabulary. unknown_tokens="ignore" reads it as an unknown '

@@ -36,6 +36,8 @@ from skrnn.threads import one_blas_thread
 # With more tokens than these the output layer is an adaptive softmax.
 LARGEST_PLAIN = 5000
 LARGEST_HEAD = 2000
+# Of e, for a float64.
+MAX_EXPONENT = math.log(np.finfo(np.float64).max)
 _SHARED = (
     "hidden_layer_sizes",
     "cell",
@@ -513,8 +515,10 @@ class RNNLanguageModel(LearningEstimator):
         Returns
         -------
         perplexity : float
+            Infinite where it is beyond all floats.
         """
-        return math.exp(-self.score(X))
+        score = self.score(X)
+        return math.exp(-score) if score > -MAX_EXPONENT else math.inf
 
     def bits_per_char(self, X: Any) -> float:
         """Return the bits that a character of the texts takes on average.
@@ -639,6 +643,8 @@ class RNNLanguageModel(LearningEstimator):
         check_scalar(
             top_p, "top_p", Real, min_val=0.0, max_val=1.0, include_boundaries="right"
         )
+        if math.isnan(top_p):
+            raise ValueError("top_p must be a number, got NaN.")
         if top_k is not None:
             check_scalar(top_k, "top_k", Integral, min_val=1)
         stops = [stop] if isinstance(stop, str) else list(stop or [])

@@ -47,5 +47,5 @@ class SpacedWords:
 
     @staticmethod
     def join(tokens):
-        """Return the text of such tokens."""
-        return "".join(tokens)[1:]
+        """Return the text of such tokens, whose first may be any of them."""
+        return "".join(tokens).removeprefix(" ")
