@@ -222,4 +222,10 @@ def _listed(values):
 def _described(values):
     shape = getattr(values, "shape", None)
     kind = type(values).__name__
-    return kind if shape is None else f"{kind} of shape {shape}"
+    if shape is not None:
+        return f"{kind} of shape {shape}"
+    if isinstance(values, str):
+        return "a single str, which goes into a list"
+    if isinstance(values, list | tuple):
+        return f"{kind} of {type(values[0]).__name__}" if values else f"an empty {kind}"
+    return kind

@@ -425,8 +425,9 @@ def beam_search(
     """Look for the most likely sequences of tokens.
 
     A beam of width 1 is greedy: it goes on with the most likely token. A wider one
-    keeps so many sequences, and ends when as many have come to their end, or none of
-    those it keeps can still become better. Sequences are compared by the
+    keeps so many sequences, and ends when none of those it keeps can still become
+    better, or as many have come to their end and none of those it keeps would be better
+    if it ended, too. Sequences are compared by the
     log-probability divided by ``length ** length_penalty``, the end being counted; with
     0 short ones are preferred.
 
@@ -539,13 +540,17 @@ class _Beams:
             for place in range(len(living) if len(ended) < self._n_best else 0):
                 self._add(i, place, scores[place], ended=False)
             self.done[i] = True
-        elif len(ended) >= max(self._width, self._n_best) or len(living) == 0:
+        elif len(living) == 0:
             self.done[i] = True
         elif len(ended) >= self._n_best:
             best = sorted((found.score for found in ended), reverse=True)
-            # at most no further token lowers it
-            bound = self._normalized(living.max(), self._max_steps[i])
-            self.done[i] = bound <= best[self._n_best - 1]
+            # at most no further token lowers it; what has ended may be beginnings, each
+            # unlikely, of what lives, so that their number alone says nothing
+            enough = len(ended) >= self._width
+            length = n_steps + 1 if enough else self._max_steps[i]
+            bound = self._normalized(living.max(), length)
+            greedy = self._width == 1
+            self.done[i] = greedy or bound <= best[self._n_best - 1]
 
     def parents(self):
         """Return for each hypothesis the number of that which it extends."""

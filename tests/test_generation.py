@@ -13,6 +13,7 @@ from skrnn.architecture import Architecture, DecoderPart
 from skrnn.cells import CELLS
 from skrnn.generation import (
     Decoding,
+    _Beams,
     alignments,
     beam_search,
     follow,
@@ -225,6 +226,21 @@ def test_a_wider_beam_finds_what_is_more_likely():
         probabilities.append([best.log_probability for (best,) in found])
     narrow, wide = map(np.array, probabilities)
     assert (wide >= narrow - 1e-12).all() and (wide > narrow + 1e-3).any()
+
+
+@pytest.mark.parametrize("width", [2, 3, 5])
+def test_beginnings_that_end_do_not_end_the_search(width):
+    # as after label smoothing: an end is as unlikely as any wrong token
+    beams = _Beams(np.array([12]), END, width, n_best=1, length_penalty=1.0)
+    for right in [1, 2, 3, 1, 2, 3, 1, END]:
+        logs = np.log(np.full((width, 4), 0.005))
+        logs[:, END], logs[:, right] = np.log(0.006), np.log(0.984)
+        beams.extend(logs)
+        if beams.done.all():
+            break
+    ((best,),) = beams.best()
+    assert_array_equal(best.tokens, [1, 2, 3, 1, 2, 3, 1])
+    assert best.ended
 
 
 def test_some_tokens_are_never_written():

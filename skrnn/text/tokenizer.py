@@ -359,7 +359,7 @@ def read_texts(X):
             raise ValueError(
                 f"X must hold texts, but sample {sample}{label} is "
                 f"{reprlib.repr(text)}, of type {type(text).__name__}. Decode bytes, "
-                "and fill what is missing, for example with ''."
+                "and leave out or fill what is missing."
             )
     return texts, index
 
