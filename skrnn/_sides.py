@@ -224,8 +224,6 @@ def _described(values):
     kind = type(values).__name__
     if shape is not None:
         return f"{kind} of shape {shape}"
-    if isinstance(values, str):
-        return "a single str, which goes into a list"
     if isinstance(values, list | tuple):
-        return f"{kind} of {type(values[0]).__name__}" if values else f"an empty {kind}"
+        return f"{kind} of {type(values[0]).__name__}"
     return kind
