@@ -1,5 +1,6 @@
 """The forecasting benchmark reads what there is and scores it as competitions do."""
 
+import dataclasses
 import importlib
 import json
 import os
@@ -161,3 +162,21 @@ def test_a_table_of_every_group_is_printed_and_forecasts_are_saved(tmp_path, dat
     frame = pd.read_csv(tmp_path / "naive2_m3_yearly.csv")
     assert frame.columns.tolist() == ["series_id", "h", "value"]
     assert frame["h"].tolist() == list(range(1, 7)) * 4
+
+
+@pytest.mark.needs_jit
+@pytest.mark.filterwarnings("ignore:Past errors tell")  # ten series have few
+def test_coverage_is_the_share_of_truths_within_the_intervals(load, quarters):
+    forecasters, levels = load("forecasters"), (50, 95)
+    quarters = dataclasses.replace(quarters, starts=dict.fromkeys(quarters.ids, "1"))
+    found = forecasters.skrnn_coverage(quarters, 0, 1, None, levels)
+    model = forecasters.fitted_skrnn(quarters, 0, 1, None)
+    answer = dict(list(model.predict_interval(level=levels).groupby("unique_id")))
+    for level, share in zip(levels, found, strict=True):
+        inside = [
+            answer[name][f"lower_{level}"].le(truth)
+            & answer[name][f"upper_{level}"].ge(truth)
+            for name, truth in zip(quarters.ids, quarters.test, strict=True)
+        ]
+        assert share == pytest.approx(100 * np.mean(inside))
+    assert 0 < found[0] < found[1] <= 100

@@ -24,23 +24,18 @@ def fit_linear(windows, rows):
     coefficients : ndarray of float64 of shape (n_features, horizon)
         Zeros if there is nothing to learn from.
     """
-    squares = products = None
+    n_features = windows.flat(rows[:1]).shape[1]
+    squares = np.zeros((n_features, n_features))
+    products = np.zeros((n_features, windows.shape.horizon))
     with one_blas_thread():
         for begin in range(0, len(rows), BLOCK):
             block = rows[begin : begin + BLOCK]
             targets, scale = windows.targets(block)
             known = ~np.isnan(targets).any(axis=1)
-            if not known.any():
-                continue
             features = windows.flat(block[known])
             weighted = features * scale[known, np.newaxis]
-            if squares is None:
-                squares, products = 0.0, 0.0
-            squares = squares + weighted.T @ features
-            products = products + weighted.T @ targets[known]
-        if squares is None:
-            n_features = windows.flat(rows[:1]).shape[1]
-            return np.zeros((n_features, windows.shape.horizon))
+            squares += weighted.T @ features
+            products += weighted.T @ targets[known]
         mean = np.trace(squares) / len(squares)
         if not mean > 0.0:
             return np.zeros_like(products)

@@ -100,8 +100,8 @@ class Panel:
         ----------
         other : Panel
             Positions between the panel's end and these rows become missing. Rows that
-            overlap may be missing ones, which add nothing. The static
-            values of a series that is known already are ignored.
+            overlap may be missing ones, which add nothing. The static values of a
+            series that is known already are ignored.
         clock : Clock
             That of both, to name times in errors.
 

@@ -80,7 +80,7 @@ class Prepared:
         """
         is_log = _beside(self.is_log, values)
         share = values / _beside(self.units, values)
-        seen = np.exp(np.maximum(self.lows, -700.0))
+        seen = np.exp(np.maximum(self.lows, -700.0))  # not 0, which has no logarithm
         smallest = _beside(np.minimum(seen, SMALLEST_SHARE), values)
         z = np.where(is_log, np.log(np.maximum(share, smallest)), share)
         return z - self._season(values, first)

@@ -197,20 +197,14 @@ class PanelStream:
     def _again_and_again(self):
         """Yield the panel of each piece, without end."""
         while True:
-            n_series = longest = 0
+            n_series = 0
             for _, panel in self._panels(quiet=True):
                 n_series += len(panel)
-                longest = max(longest, panel.lengths.max())
                 yield panel
             if n_series == 0:
                 raise ValueError(
                     "The pieces were there only once. The callable must return a new "
                     "iterator in each call."
-                )
-            if longest < 2:
-                raise ValueError(
-                    "No series has two values, so there is nothing to learn from. Pass "
-                    "longer ones."
                 )
 
     def _panels(self, quiet):

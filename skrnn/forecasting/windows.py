@@ -207,7 +207,8 @@ class Windows:
         if self.known.shape[1]:
             n_lags = self.shape.n_lags
             at = self._places(rows, n_lags + self.shape.horizon)[:, n_lags:]
-            parts.append(self.known[at].reshape(len(rows), -1))
+            width = self.shape.horizon * self.known.shape[1]  # none of rows may be left
+            parts.append(self.known[at].reshape(len(rows), width))
         if self.past.shape[1]:
             parts.append(self.past[self.ends[rows]])
         return np.column_stack([*parts, np.ones(len(rows))])
