@@ -14,11 +14,12 @@ from skrnn._version import __version__
 if TYPE_CHECKING:
     from skrnn.classifier import RNNClassifier
     from skrnn.forecasting import RNNForecaster
+    from skrnn.language_model import RNNLanguageModel
     from skrnn.regressor import RNNRegressor
     from skrnn.scaling import SequenceScaler
     from skrnn.seq2seq import RNNSeq2Seq
     from skrnn.sequences import Sequences
-    from skrnn.text import RNNLanguageModel, SequenceTokenizer
+    from skrnn.text import SequenceTokenizer
     from skrnn.transcriber import RNNTranscriber
     from skrnn.transformer import RNNTransformer
 
@@ -40,7 +41,7 @@ __all__ = [
 _HOMES = {
     "RNNClassifier": "skrnn.classifier",
     "RNNForecaster": "skrnn.forecasting",
-    "RNNLanguageModel": "skrnn.text",
+    "RNNLanguageModel": "skrnn.language_model",
     "RNNRegressor": "skrnn.regressor",
     "RNNSeq2Seq": "skrnn.seq2seq",
     "RNNTranscriber": "skrnn.transcriber",

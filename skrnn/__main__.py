@@ -66,6 +66,7 @@ def warmup(cells, dtypes):
             cell = "lstm" if "lstm" in cells else cells[0]
             parts["forecasts"] = _forecast, cell
             parts["texts"] = _write, cell
+            parts["translations"] = _translate, cell
         for what, (train, cell) in parts.items():
             _timed(what, train, cell, dtype)
             # a filled folder may be read-only: only what is new must be kept
@@ -184,6 +185,27 @@ def _write(cell, dtype):
             model.fit(texts).score(texts)
             model.generate("to", 2)
             model.generate(["to"] * 40, 2)
+
+
+def _translate(cell, dtype):
+    """Fit models from texts to texts, and let them write."""
+    from skrnn import RNNSeq2Seq
+
+    X = ["to be or", "not to be", "that is the"] * 12
+    y = ["or be to", "be to not", "the is that"] * 12
+    for attention in ("dot", "additive", None):
+        for sizes, batch_size in [((8,), 4), ((64,), 16), ((64, 64), 64)]:
+            model = RNNSeq2Seq(
+                sizes,
+                cell=cell,
+                attention=attention,
+                max_iter=1,
+                batch_size=batch_size,
+                **_QUIET,
+            )
+            model.fit(X, y).log_prob(X, y)
+            model.predict(X[:1])
+            model.set_params(beam_width=3).predict(X)
 
 
 _QUIET = {"n_iter_no_change": float("inf"), "random_state": 0}

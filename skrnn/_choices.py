@@ -6,16 +6,13 @@ from skrnn._constraints import POOLINGS
 from skrnn.architecture import Architecture, Noise
 
 
-def check_sizes(name, sizes, *, may_be_empty=False):
-    """Return units of layers as a tuple, or raise."""
+def check_sizes(name, sizes, what="the units of each layer", *, may_be_empty=False):
+    """Return units of layers, or other positive integers, as a tuple, or raise."""
     array = np.atleast_1d(np.asarray(sizes))
     if may_be_empty and array.size == 0 and array.ndim == 1:
         return ()
     if not array.size or array.ndim > 1 or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(
-            f"{name} must hold the units of each layer, positive integers, got "
-            f"{sizes!r}."
-        )
+        raise ValueError(f"{name} must hold {what}, positive integers, got {sizes!r}.")
     if (array < 1).any():
         raise ValueError(f"{name} must be > 0, got {sizes!r}.")
     return tuple(array.tolist())

@@ -1,5 +1,6 @@
-"""What the hyperparameters that both estimators share may be."""
+"""What the hyperparameters that estimators share may be."""
 
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
@@ -73,3 +74,9 @@ CONSTRAINTS: dict = {
     "n_channels": [None, Interval(Integral, 1, None, closed="left")],
     "n_jobs": [None, Integral],
 }
+
+
+def constraints_of(init):
+    """Return those of the hyperparameters that an ``__init__`` shares with others."""
+    names = signature(init).parameters
+    return {name: CONSTRAINTS[name] for name in names if name in CONSTRAINTS}

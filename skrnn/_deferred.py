@@ -31,6 +31,7 @@ class _Deferred:
 
 if TYPE_CHECKING:
     from skrnn import (
+        beams,
         ctc,
         decoding,
         epochs,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from skrnn.streaming import Stream, keep_stream, take_stream
     from skrnn.truncated import TruncatedTrainer
 else:
+    beams = _Deferred("skrnn.beams")
     ctc = _Deferred("skrnn.ctc")
     decoding = _Deferred("skrnn.decoding")
     epochs = _Deferred("skrnn.epochs")

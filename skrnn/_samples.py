@@ -224,6 +224,21 @@ class Samples(NamedTuple):
         return Rows(self.data, self.rows)
 
 
+def held_out_rows(n, fraction, random_state):
+    """Draw which of n samples are held out; return the others, and these, in order.
+
+    Raises `ValueError` if no other is left.
+    """
+    n_held_out = max(1, round(fraction * n))
+    if n_held_out >= n:
+        raise ValueError(
+            f"early_stopping with validation_fraction={fraction} leaves no sample to "
+            f"train on: it holds out {n_held_out} of n_samples={n}."
+        )
+    order = random_state.permutation(n)
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+
 def rows_of(part, rows):
     """Return some rows of what a user passed: X, y or the weights of steps.
 

@@ -1,11 +1,19 @@
 """The two sides of a pair, what is read and what is written: texts, or numbers."""
 
+from numbers import Number
+
 import numpy as np
 
 from skrnn.scaling import channel_statistics
 from skrnn.sequences import PaddedData, Sequences, check_sequences, of_steps
 from skrnn.sequences.frames import is_pandas
-from skrnn.text.documents import BOUNDARY, between, ids_of, refuse_unknown
+from skrnn.text.documents import (
+    BOUNDARY,
+    between,
+    check_same_tokenizer,
+    ids_of,
+    refuse_unknown,
+)
 from skrnn.text.spacing import SpacedWords
 from skrnn.text.tokenizer import SequenceTokenizer, read_texts
 
@@ -28,6 +36,19 @@ def holds_texts(values):
     if not isinstance(values, list | tuple | np.ndarray):
         return False
     return any(isinstance(value, str) for value in values)
+
+
+def is_one_number_each(values):
+    """Whether a list, an array or a Series holds numbers themselves."""
+    if is_pandas(values, "Series"):
+        from pandas.api.types import is_numeric_dtype
+
+        return values.index.nlevels == 1 and is_numeric_dtype(values)
+    if isinstance(values, np.ndarray):
+        return values.ndim == 1 and values.dtype.kind in "biuf"
+    return isinstance(values, list | tuple) and all(
+        isinstance(value, Number) for value in values
+    )
 
 
 class Texts:
@@ -69,9 +90,13 @@ class Texts:
             min_frequency=min_frequency,
         )
 
+    def check_same(self, other):
+        """Raise `ValueError` if other texts would be read in another way."""
+        check_same_tokenizer(self.tokenizer, other.tokenizer)
+
     def learn(self, values):
         """Learn the vocabulary; return as `read`."""
-        texts, index = _listed(values)
+        texts, index = self._listed(values)
         ids = ids_of(texts, self.tokenizer, learn=True)
         self.n_tokens = self.tokenizer.n_tokens_
         self._strings = ["", "\ufffd", *self.tokenizer.vocabulary_]
@@ -98,7 +123,7 @@ class Texts:
                 "The model was fitted to texts, but these are none: got "
                 f"{_described(values)}."
             )
-        texts, index = _listed(values)
+        texts, index = self._listed(values)
         ids = ids_of(texts, self.tokenizer, may_be_empty=may_be_empty)
         if unknown_tokens == "error":
             refuse_unknown(ids, texts, self.tokenizer)
@@ -123,7 +148,11 @@ class Texts:
     def normalized(self, values):
         """Return texts as they would be written: in lowercase, say."""
         split = self.tokenizer._splitter()
-        return [self._join(list(split(text))) for text in _listed(values)[0]]
+        return [self._join(list(split(text))) for text in self._listed(values)[0]]
+
+    def _listed(self, values):
+        texts, index = read_texts(values, "y" if self._is_written else "X")
+        return list(texts), index
 
     def labels(self, data):
         """Return what stands for each token of each text in a drawing."""
@@ -152,6 +181,9 @@ class Numbers:
 
     def __init__(self, keeper):
         self.keeper = keeper
+
+    def check_same(self, other):
+        """Do nothing: other numbers are refused for their channels."""
 
     def learn(self, values):
         """Learn the scales; return as `read`."""
@@ -207,16 +239,6 @@ class Numbers:
         if self._is_array and len({len(part) for part in scaled}) == 1:
             return np.stack(scaled)
         return scaled
-
-
-def side_of(values, keeper, **options):
-    """Return what learns of texts or numbers, whichever these are."""
-    return Texts(**options) if holds_texts(values) else Numbers(keeper)
-
-
-def _listed(values):
-    texts, index = read_texts(values)
-    return list(texts), index
 
 
 def _described(values):

@@ -1,5 +1,9 @@
 """scikit-learn's callbacks, with a stand-in where scikit-learn is older than 1.9."""
 
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any
+
 
 class _NoContext:
     """A context of no callbacks."""
@@ -46,11 +50,18 @@ class TextSample:
     length : int, default=200
         Tokens to add at most.
     every : int, default=1
-        After so many epochs.
+        After so many epochs, and again after as many.
     write : callable, default=print
         Called with a str: the number of the epoch, its loss, and the text.
     **options
         Of `RNNLanguageModel.generate`.
+
+    Raises
+    ------
+    ValueError
+        By fit, if `every` is not a positive integer.
+    TypeError
+        By fit, if the estimator cannot generate texts.
 
     Examples
     --------
@@ -61,7 +72,15 @@ class TextSample:
     >>> model = model.set_callbacks(sample)  # doctest: +SKIP
     """
 
-    def __init__(self, prompt="", length=200, *, every=1, write=print, **options):
+    def __init__(
+        self,
+        prompt: str = "",
+        length: int = 200,
+        *,
+        every: int = 1,
+        write: Callable[[str], Any] = print,
+        **options: Any,
+    ) -> None:
         self.prompt = prompt
         self.length = length
         self.every = every
@@ -69,7 +88,14 @@ class TextSample:
         self.options = options
 
     def setup(self, estimator, context):
-        """Nothing is to be prepared."""
+        """Raise if there will be no text, before anything is trained."""
+        if not isinstance(self.every, Integral) or self.every < 1:
+            raise ValueError(f"every must be a positive integer, got {self.every!r}.")
+        if not hasattr(estimator, "generate"):
+            raise TypeError(
+                "TextSample shows what an RNNLanguageModel generates, not what a "
+                f"{type(estimator).__name__} does."
+            )
 
     def teardown(self, estimator, context):
         """Nothing is to be cleared away."""

@@ -12,49 +12,22 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from skrnn._choices import check_hidden_sizes, check_sizes
-from skrnn._constraints import CONSTRAINTS
+from skrnn._constraints import constraints_of
 from skrnn._deferred import (
     ScheduledTrainer,
+    beams,
     generation,
     losses,
     network_of,
     training,
 )
 from skrnn._learning import LearningEstimator, unchanged_if_refused
-from skrnn._samples import StepWeights, Validation, errors_about
-from skrnn._sides import END, side_of
+from skrnn._samples import StepWeights, Validation, errors_about, held_out_rows
+from skrnn._sides import END, Numbers, Texts, holds_texts, is_one_number_each
 from skrnn.architecture import Architecture, DecoderPart
 from skrnn.callbacks import with_callbacks
 from skrnn.sequences import Rows, check_target_index, of_steps
 from skrnn.text.tokenizer import UNKNOWN
-
-_SHARED = (
-    "hidden_layer_sizes",
-    "cell",
-    "bidirectional",
-    "layer_norm",
-    "residual",
-    "dropout",
-    "input_dropout",
-    "recurrent_dropout",
-    "embedding_dim",
-    "solver",
-    "alpha",
-    "learning_rate",
-    "learning_rate_init",
-    "warmup_fraction",
-    "max_iter",
-    "random_state",
-    "tol",
-    "verbose",
-    "warm_start",
-    "early_stopping",
-    "validation_fraction",
-    "n_iter_no_change",
-    "max_grad_norm",
-    "unknown_tokens",
-    "n_jobs",
-)
 
 
 class Alignment(NamedTuple):
@@ -247,28 +220,6 @@ class RNNSeq2Seq(LearningEstimator):
     ['dcba', 'bad']
     """
 
-    _parameter_constraints: dict = {name: CONSTRAINTS[name] for name in _SHARED} | {
-        "decoder_layer_sizes": [
-            None,
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "analyzer": [StrOptions({"char", "word"}), callable],
-        "target_analyzer": [StrOptions({"char", "word"}), callable, None],
-        "lowercase": ["boolean"],
-        "token_pattern": [str],
-        "max_features": [Interval(Integral, 1, None, closed="left"), None],
-        "min_frequency": [Interval(Integral, 1, None, closed="left")],
-        "attention": [StrOptions({"dot", "additive"}), None],
-        "tied": ["boolean"],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "scheduled_sampling": [Interval(Real, 0, 1, closed="both")],
-        "beam_width": [Interval(Integral, 1, None, closed="left")],
-        "length_penalty": [Interval(Real, 0, None, closed="left")],
-        "max_length": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-    }
-
     def __init__(
         self,
         hidden_layer_sizes: int | Sequence[int] = (128,),
@@ -354,6 +305,28 @@ class RNNSeq2Seq(LearningEstimator):
         self.warm_start = warm_start
         self.n_jobs = n_jobs
 
+    _parameter_constraints: dict = constraints_of(__init__) | {
+        "decoder_layer_sizes": [
+            None,
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "analyzer": [StrOptions({"char", "word"}), callable],
+        "target_analyzer": [StrOptions({"char", "word"}), callable, None],
+        "lowercase": ["boolean"],
+        "token_pattern": [str],
+        "max_features": [Interval(Integral, 1, None, closed="left"), None],
+        "min_frequency": [Interval(Integral, 1, None, closed="left")],
+        "attention": [StrOptions({"dot", "additive"}), None],
+        "tied": ["boolean"],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "scheduled_sampling": [Interval(Real, 0, 1, closed="both")],
+        "beam_width": [Interval(Integral, 1, None, closed="left")],
+        "length_penalty": [Interval(Real, 0, None, closed="left")],
+        "max_length": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
     # --- fit ------------------------------------------------------------------------
 
     @with_callbacks
@@ -416,7 +389,9 @@ class RNNSeq2Seq(LearningEstimator):
         random_state = check_random_state(self.random_state)
         seed = random_state.randint(np.iinfo(np.int32).max)
         with unchanged_if_refused(self):
-            if not continues:
+            if continues:
+                self._check_same_sides()
+            else:
                 self._new_sides(X, y)
             pairs = self._read(X, y, learn=not continues)
             if continues:
@@ -429,7 +404,10 @@ class RNNSeq2Seq(LearningEstimator):
                     held_out = self._read(validation.X, validation.y)
                     self._need_two_steps(held_out)
             elif early_stopping:
-                pairs, held_out = self._hold_out(pairs, random_state)
+                parts = held_out_rows(
+                    len(pairs.sources), self.validation_fraction, random_state
+                )
+                pairs, held_out = (pairs.rows(rows) for rows in parts)
                 self._need_two_steps(held_out)
             self._note_lengths(pairs, continues)
             if not continues:
@@ -444,17 +422,35 @@ class RNNSeq2Seq(LearningEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but "
                 "the target y is None."
             )
-        shared = {
-            "lowercase": self.lowercase,
-            "token_pattern": self.token_pattern,
-            "max_features": self.max_features,
-            "min_frequency": self.min_frequency,
-        }
-        own, other = self.analyzer, self.target_analyzer or self.analyzer
-        # each side knows channels of its own, and errors are to have this name
-        keepers = type(self)(), type(self)()
-        self._source = side_of(X, keepers[0], analyzer=own, written=False, **shared)
-        self._target = side_of(y, keepers[1], analyzer=other, written=True, **shared)
+        self._source = self._side(holds_texts(X), written=False)
+        self._target = self._side(holds_texts(y), written=True)
+        if not self._target.is_text and is_one_number_each(y):
+            raise ValueError(
+                "y must hold a text, or a sequence of numbers, for each sample, but it "
+                "has one number for each: RNNRegressor and RNNClassifier are for that."
+            )
+
+    def _check_same_sides(self):
+        """Raise if the hyperparameters would now read X and y in another way."""
+        self._source.check_same(self._side(self._source.is_text, written=False))
+        self._target.check_same(self._side(self._target.is_text, written=True))
+
+    def _side(self, is_text, written):
+        """Return what learns how sources, or what is written, are made."""
+        if not is_text:
+            # channels of its own, and errors that have this name
+            return Numbers(keeper=type(self)())
+        analyzer = self.analyzer
+        if written and self.target_analyzer is not None:
+            analyzer = self.target_analyzer
+        return Texts(
+            analyzer,
+            written,
+            self.lowercase,
+            self.token_pattern,
+            self.max_features,
+            self.min_frequency,
+        )
 
     def _publish_channels(self):
         """Set what is known of the channels of X: of texts, nothing."""
@@ -484,19 +480,6 @@ class RNNSeq2Seq(LearningEstimator):
 
     def _read_sources(self, X):
         return self._source.read(X, self.unknown_tokens)
-
-    def _hold_out(self, pairs, random_state):
-        """Return pairs to train on, and others."""
-        n = len(pairs.sources)
-        n_held_out = max(1, round(self.validation_fraction * n))
-        if n_held_out >= n:
-            raise ValueError(
-                f"early_stopping with validation_fraction={self.validation_fraction} "
-                f"leaves no pair to train on: it holds out {n_held_out} of {n}."
-            )
-        order = random_state.permutation(n)
-        parts = np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-        return [pairs.rows(rows) for rows in parts]
 
     def _note_lengths(self, pairs, continues):
         """Note how long sources and targets are: what is written goes by that."""
@@ -657,7 +640,9 @@ class RNNSeq2Seq(LearningEstimator):
         -------
         targets : list of n_samples lists of (str, float)
             Texts and their log-probabilities, in the order of the latter divided by
-            a power of the length, see `length_penalty`.
+            a power of the length, see `length_penalty`. These are those of the tokens
+            as they were written, as of `log_prob`. A text that was cut off, see
+            `max_length`, comes last, and without the probability of an end.
 
         Raises
         ------
@@ -814,7 +799,7 @@ class RNNSeq2Seq(LearningEstimator):
         steps = np.ceil(steps).astype(np.int64)
         if self.max_length is not None:
             steps[:] = self.max_length
-        return generation.beam_search(
+        return beams.beam_search(
             self._model(),
             sources,
             END,

@@ -11,56 +11,15 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from skrnn._base import BaseRNN
-from skrnn._constraints import CONSTRAINTS
+from skrnn._constraints import constraints_of
 from skrnn._deferred import ctc, decoding, losses, training
 from skrnn._samples import Validation
 from skrnn._transcripts import Alphabet, read_transcripts
 from skrnn.callbacks import with_callbacks
+from skrnn.language_model import RNNLanguageModel
 from skrnn.metrics import character_error_rate, word_error_rate
 from skrnn.sequences import of_steps
-from skrnn.text import RNNLanguageModel
 from skrnn.text.prefixes import PrefixModel
-
-# What is as in RNNClassifier.
-_SHARED = (
-    "hidden_layer_sizes",
-    "cell",
-    "activation",
-    "bidirectional",
-    "residual",
-    "layer_norm",
-    "learn_initial_state",
-    "dense_layer_sizes",
-    "dropout",
-    "input_dropout",
-    "recurrent_dropout",
-    "input_noise",
-    "steps_per_frame",
-    "differences",
-    "missing",
-    "init",
-    "freeze",
-    "solver",
-    "alpha",
-    "batch_size",
-    "learning_rate",
-    "learning_rate_init",
-    "warmup_fraction",
-    "max_iter",
-    "shuffle",
-    "random_state",
-    "tol",
-    "verbose",
-    "warm_start",
-    "early_stopping",
-    "scoring",
-    "validation_fraction",
-    "n_iter_no_change",
-    "max_grad_norm",
-    "standardize",
-    "n_channels",
-    "n_jobs",
-)
 
 
 class RNNTranscriber(BaseRNN):
@@ -251,12 +210,6 @@ class RNNTranscriber(BaseRNN):
     array(['...---...', '-.-.'], dtype=object)
     """
 
-    _parameter_constraints: dict = {name: CONSTRAINTS[name] for name in _SHARED} | {
-        "beam_width": [Interval(Integral, 1, None, closed="left")],
-        "language_model": [None, HasMethods(["initial", "advance"]), HasMethods("fit")],
-        "lm_weight": [Interval(Real, 0, None, closed="left")],
-        "length_bonus": [Interval(Real, None, None, closed="neither")],
-    }
     # what a network for transcripts is not asked for
     return_sequences = False  # there is no target for each step
     pooling = None  # but a prediction for each frame
@@ -351,6 +304,13 @@ class RNNTranscriber(BaseRNN):
         self.standardize = standardize
         self.n_channels = n_channels
         self.n_jobs = n_jobs
+
+    _parameter_constraints: dict = constraints_of(__init__) | {
+        "beam_width": [Interval(Integral, 1, None, closed="left")],
+        "language_model": [None, HasMethods(["initial", "advance"]), HasMethods("fit")],
+        "lm_weight": [Interval(Real, 0, None, closed="left")],
+        "length_bonus": [Interval(Real, None, None, closed="neither")],
+    }
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)

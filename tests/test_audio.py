@@ -353,7 +353,7 @@ GOOD = np.ones(300)
         ([np.ones((300, 2))], r"one channel, but X has 2.*x\.mean\(axis=1\)"),
         (np.ones((2, 300, 2)), "one channel, but X has 2"),
         (np.ones((2, 3, 4, 1)), "dim 4"),
-        (GOOD, "1D array"),
+        (GOOD, r"Pass one recording as \[recording\]"),
         ("a.wav", "got str"),
         ([GOOD, "a.wav"], r"sample 1 is 'a.wav'.*Read files first"),
         (pd.Series(["a.wav"]), r"sample 0 is 'a.wav'"),
@@ -370,6 +370,12 @@ def test_wrong_recordings(X, message):
     for method in (LogMel(8000).fit, LogMel(8000).transform, MFCC(8000).transform):
         with pytest.raises(ValueError, match=message):
             method(X)
+
+
+@pytest.mark.parametrize("kind", [LogMel, MFCC])
+def test_values_whose_energies_are_beyond_floats(kind):
+    with pytest.raises(ValueError, match="values of sample 2 are too large"):
+        kind(8000).transform([GOOD, GOOD[:9], GOOD * 1e300, GOOD])
 
 
 @pytest.mark.parametrize(

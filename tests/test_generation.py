@@ -10,12 +10,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn import generation
 from skrnn.architecture import Architecture, DecoderPart
+from skrnn.beams import _Beams, beam_search
 from skrnn.cells import CELLS
 from skrnn.generation import (
     Decoding,
-    _Beams,
     alignments,
-    beam_search,
     follow,
     log_probabilities,
     write_numbers,

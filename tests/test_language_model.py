@@ -4,6 +4,7 @@ import copy
 import itertools
 import pickle
 import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils import estimator_checks
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skrnn import RNNLanguageModel
+from skrnn import RNNLanguageModel, RNNSeq2Seq
 from skrnn.softmax import Softmax
 from tests.oracles import recurrent
 
@@ -360,7 +361,9 @@ def encoded(text):
         ({"top_p": np.nan}, "top_p"),
         ({"stop": ""}, "stop"),
         ({"stop": [1]}, "stop"),
+        ({"stop": 3}, "stop"),
         ({"prompt": 5}, "prompt"),
+        ({"prompt": b"the"}, "prompt must be a str"),
     ],
 )
 def test_wrong_arguments_of_generate(of_text, options, message):
@@ -386,6 +389,7 @@ def test_before_fit():
     "options",
     [
         {"cutoffs": (5, 3)},
+        {"cutoffs": []},
         {"cutoffs": (10_000,)},
         {"cutoffs": (5,), "tied": True},
         {"residual": True, "hidden_layer_sizes": (4, 5)},
@@ -469,6 +473,33 @@ def test_warm_start():
         model.fit(TEXT)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "setting", [{"analyzer": "word"}, {"lowercase": True}, {"max_features": 3}]
+)
+def test_another_way_to_read_needs_a_new_start(method, setting):
+    model = RNNLanguageModel(**QUICK, warm_start=True).fit(TEXT)
+    with pytest.raises(ValueError, match=f"in another way: {next(iter(setting))} was"):
+        getattr(model.set_params(**setting), method)(TEXT)
+    assert model.n_iter_ == QUICK["max_iter"]
+
+
+def test_a_callable_that_came_out_of_a_file_passes_for_the_same():
+    model = RNNLanguageModel(**QUICK, analyzer=partial(str.split), warm_start=True)
+    other = pickle.loads(pickle.dumps(model.fit(TEXT)))
+    assert other.set_params(analyzer=partial(str.split)).fit(TEXT).n_iter_ > 3
+
+
+@pytest.mark.needs_jit
+@pytest.mark.parametrize("cutoffs", [None, [5, 9]])
+def test_threads_change_no_bit_of_probabilities(cutoffs, monkeypatch):
+    monkeypatch.setattr("skrnn.threads.MIN_FLOPS_PER_THREAD", 1)
+    texts = [TEXT[i : i + 3 + i % 7] for i in range(90)]
+    model = RNNLanguageModel(**QUICK, cutoffs=cutoffs).fit(texts)
+    expected = model.log_prob(texts)
+    assert_array_equal(model.set_params(n_jobs=3).log_prob(texts), expected)
+
+
 def test_pickled_with_its_vocabulary(of_text):
     other = pickle.loads(pickle.dumps(of_text))
     assert other.generate("the", 20, random_state=0) == of_text.generate(
@@ -497,3 +528,17 @@ def test_text_written_in_training():
     assert len(seen) == 2
     assert all("the" in text for text in seen)
     assert model.generate("the", 10, random_state=0) in seen[-1]
+
+
+def test_a_text_sample_that_cannot_be_shows_before_training():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
+    from skrnn.callbacks import TextSample
+
+    model = RNNLanguageModel(**QUICK).set_callbacks(TextSample(every=0))
+    with pytest.raises(ValueError, match="every must be a positive integer, got 0"):
+        model.fit(TEXT)
+    other = RNNSeq2Seq(4, max_iter=1).set_callbacks(TextSample())
+    with pytest.raises(TypeError, match="not what a RNNSeq2Seq does"):
+        other.fit(["a", "b"], ["b", "a"])
+    assert not hasattr(model, "n_iter_")
+    assert not hasattr(other, "n_iter_")

@@ -455,7 +455,7 @@ def test_wrong_input_is_named_and_nothing_is_lost(of_words, of_numbers):
     for model, pair, message in [
         (of_words, (X[:3], Y[:2]), "X has 3, y has 2"),
         (of_words, (["a", ""], Y[:2]), "Text 1, '', has no token"),
-        (of_words, (X[:2], ["a", None]), "In y: X must hold texts, but sample 1"),
+        (of_words, (X[:2], ["a", None]), "In y: y must hold texts, but sample 1"),
         (of_words, (waves, Y[:6]), "fitted to texts, but these are none: got ndarray"),
         (of_words, (X[:6], waves), "In y: The model was fitted to texts"),
         (of_numbers, (X[:6], waves), "numbers, but these are texts"),
@@ -484,6 +484,10 @@ def test_wrong_input_is_named_and_nothing_is_lost(of_words, of_numbers):
             method("one cat")
     with pytest.raises(ValueError, match="Found 0 samples"):
         of_words.predict([])
+    one_each = np.arange(len(X))
+    for y in (one_each, one_each.tolist(), pd.Series(one_each)):
+        with pytest.raises(ValueError, match="RNNRegressor and RNNClassifier are for"):
+            RNNSeq2Seq(**QUICK).fit(X, y)
     with pytest.raises(ValueError, match="In the validation set: In y: Text 0"):
         RNNSeq2Seq(**QUICK).fit(X, Y, X_val=["cat"], y_val=[""])
     with pytest.raises(ValueError, match="In y: Text 1, ' ', has no token"):
@@ -607,6 +611,16 @@ def test_warm_start():
     model.set_params(hidden_layer_sizes=7)
     with pytest.raises(ValueError, match="another one: hidden_layer_sizes was"):
         model.fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"analyzer": "char"}, {"target_analyzer": "char"}, {"lowercase": True}]
+)
+def test_another_way_to_read_needs_a_new_start(setting):
+    model = RNNSeq2Seq(**QUICK, warm_start=True).fit(X, Y)
+    model.fit(X, Y)  # the same way does not
+    with pytest.raises(ValueError, match="read in another way: "):
+        model.set_params(**setting).fit(X, Y)
 
 
 @pytest.mark.parametrize("analyzer", ["word", "char", str.split])

@@ -242,7 +242,7 @@ COVERAGE = """
 import gc, sys
 import numpy as np
 from numba.core.dispatcher import Dispatcher
-from skrnn import RNNClassifier, RNNLanguageModel, RNNRegressor
+from skrnn import RNNClassifier, RNNLanguageModel, RNNRegressor, RNNSeq2Seq
 from skrnn.__main__ import main
 
 def compiled():
@@ -275,6 +275,11 @@ text = "what is in this text is read twice, and then written on. " * 20
 for cutoffs in (None, (5,)):
     model = RNNLanguageModel(70, cell=cell, cutoffs=cutoffs, max_iter=2).fit(text)
     model.score([text, "read"]), model.generate(["read", "text"], 3)
+sources, targets = ["what is read"] * 30, ["is then written"] * 30
+for attention in ("dot", "additive", None):
+    model = RNNSeq2Seq((70,), cell=cell, attention=attention, batch_size=20, max_iter=1)
+    model.fit(sources, targets).set_params(beam_width=2).predict_n_best(sources[:3], 2)
+    model.log_prob(sources, targets), model.score(sources, targets)
 print("new:", sorted(map(str, compiled() - before)))
 """
 
@@ -289,5 +294,6 @@ def test_after_warmup_nothing_is_left_to_compile(cell):
         "float32 losses and solvers",
         "forecasts",
         "texts",
+        "translations",
     ]
     assert new == "new: []"

@@ -124,8 +124,16 @@ class _SpeechFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         features = np.empty((ends[-1], self._n_features_out), data.dtype)
         for block in data.blocks():
             taken = data.take(block)[:, 0]
-            energies = analysis.energies(taken, data.lengths[block])
+            with np.errstate(over="ignore", invalid="ignore"):  # which raises
+                energies = analysis.energies(taken, data.lengths[block])
             counts = n_frames[block]
+            finite = np.isfinite(energies).all(axis=1)
+            if not finite.all():
+                at = np.searchsorted(np.cumsum(counts), finite.argmin(), side="right")
+                raise ValueError(
+                    f"The values of sample {np.arange(len(data))[block][at]} are too "
+                    "large for their energies: scale the recording."
+                )
             last = ends[block][-1]
             features[last - counts.sum() : last] = self._features(
                 energies, counts, projection

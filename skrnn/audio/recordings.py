@@ -51,7 +51,13 @@ def read_recordings(estimator, X, *, reset):
     """
     if is_pandas(X, "DataFrame") and list(X.dtypes) == [np.dtype(object)]:
         X = X.iloc[:, 0]
-    data = check_sequences(estimator, _with_floats(X), reset=reset)
+    X = _with_floats(X)
+    if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind in "fiu":
+        raise ValueError(
+            "X must hold recordings, but is one row of numbers. Pass one recording as "
+            "[recording]."
+        )
+    data = check_sequences(estimator, X, reset=reset)
     if data.n_channels > 1:
         raise ValueError(
             f"Recordings must have one channel, but X has {data.n_channels}. Take "

@@ -1,6 +1,5 @@
-"""Texts: each character or word becomes a number, and models of such sequences."""
+"""Texts: each character or word becomes a number, and numbers become texts again."""
 
-from skrnn.text.language_model import RNNLanguageModel
 from skrnn.text.tokenizer import SequenceTokenizer
 
-__all__ = ["RNNLanguageModel", "SequenceTokenizer"]
+__all__ = ["SequenceTokenizer"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skrnn._samples import held_out_rows
 from skrnn.text.tokenizer import PADDING, UNKNOWN, read_texts
 
 # Before each text and after the last: no text has it, for nothing is padded here.
@@ -55,6 +56,25 @@ def between(analyzer, texts):
     return "" if analyzer == "char" else " "
 
 
+def check_same_tokenizer(old, new):
+    """Raise `ValueError` if texts were read in another way by an earlier fit.
+
+    Two callables pass for the same one: after a file they are different objects.
+    """
+    before, now = old.get_params(), new.get_params()
+    changed = [
+        f"{name} was {before[name]!r}, now {now[name]!r}"
+        for name in before
+        if before[name] != now[name]
+        and not (callable(before[name]) and callable(now[name]))
+    ]
+    if changed:
+        raise ValueError(
+            f"The vocabulary was learned from texts read in another way: "
+            f"{', '.join(changed)}. Call fit, with warm_start=False, to begin again."
+        )
+
+
 def refuse_unknown(ids, texts, tokenizer):
     """Raise `ValueError` for the first token that is not in the vocabulary."""
     for sample, (found, text) in enumerate(zip(ids, texts, strict=True)):
@@ -82,9 +102,8 @@ def hold_out(ids, fraction, random_state):
                 "to train on, or nothing to hold out."
             )
         return [text[:-n]], [text[-n:]]
-    n = min(max(round(fraction * len(ids)), 1), len(ids) - 1)
-    order = random_state.permutation(len(ids))
-    return [ids[i] for i in np.sort(order[n:])], [ids[i] for i in np.sort(order[:n])]
+    parts = held_out_rows(len(ids), fraction, random_state)
+    return [[ids[row] for row in rows] for rows in parts]
 
 
 def in_a_row(ids, random_state):

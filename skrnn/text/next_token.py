@@ -5,9 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from skrnn._deferred import Stream, network_of, raw_by_pieces, softmax
-from skrnn.sequences import Sequences
+from skrnn.sequences import Rows, Sequences
 from skrnn.text.documents import BOUNDARY
-from skrnn.threads import one_blas_thread
+from skrnn.threads import Threads, one_blas_thread
+
+# Texts that a thread reads side by side.
+AT_ONCE = 32
 
 
 class NextToken:
@@ -27,7 +30,7 @@ class NextToken:
         self._softmax = softmax.softmax_of(network_of(architecture), parameters)
         self._streams = {}
 
-    def of_texts(self, ids, closes):
+    def of_texts(self, ids, closes, n_threads=1):
         """Return the log-probability of each text.
 
         Parameters
@@ -36,6 +39,8 @@ class NextToken:
             The tokens of each text.
         closes : bool
             Whether the end of a text counts.
+        n_threads : int, default=1
+            They read different texts.
 
         Returns
         -------
@@ -49,11 +54,21 @@ class NextToken:
         values = np.concatenate(inputs).astype(np.float32)[:, np.newaxis]
         data = Sequences._of(values, starts, lengths, None, None)
         tokens, logs = np.concatenate(targets), np.zeros(len(ids))
-        pieces = raw_by_pieces(self._network, self._parameters, data)
-        with one_blas_thread():  # a search in several processes shall find the same
+
+        def read(_, some):
+            pieces = raw_by_pieces(self._network, self._parameters, Rows(data, some))
             for rows, steps, hidden in pieces:
-                now = tokens[starts[rows] + steps]
-                np.add.at(logs, rows, self._softmax.log_probability_of(hidden, now))
+                now = tokens[starts[some[rows]] + steps]
+                found = self._softmax.log_probability_of(hidden, now)
+                np.add.at(logs, some[rows], found)
+
+        order = np.argsort(-lengths, kind="stable")
+        # the same parts for any number of threads, for the bits of BLAS hang on them
+        parts = [order[i : i + AT_ONCE] for i in range(0, len(order), AT_ONCE)]
+        flops = self._network.flops(int(lengths.sum()))
+        # one BLAS thread, that a search in several processes finds the same
+        with one_blas_thread(), Threads(n_threads, object) as threads:
+            threads.map(read, parts, flops)
         return logs
 
     def begin(self, ids):

@@ -1,8 +1,10 @@
 """Words that know what stands before them, so that a text can be put together again."""
 
 import re
+from dataclasses import dataclass
 
 
+@dataclass(frozen=True)
 class SpacedWords:
     """Split a text into words, each with the white space before it.
 
@@ -19,9 +21,8 @@ class SpacedWords:
         Whether to convert to lowercase first.
     """
 
-    def __init__(self, pattern, lowercase):
-        self.pattern = pattern
-        self.lowercase = lowercase
+    pattern: str
+    lowercase: bool
 
     def __call__(self, text):
         """Return the tokens of a text, a list of str."""

@@ -340,44 +340,44 @@ def _as_sequences(values, lengths, index):
     return Sequences._of(values[:, np.newaxis], starts, lengths, index, None)
 
 
-def read_texts(X):
+def read_texts(X, name="X"):
     """Give the texts as a list of str, and their labels if they have any."""
     if is_pandas(X, "DataFrame"):
         if X.shape[1] != 1:
             raise ValueError(
-                "X must be one column of texts, but the DataFrame has the columns "
-                f"{list(X.columns)}. Pass one of them, X[name]."
+                f"{name} must be one column of texts, but the DataFrame has the "
+                f"columns {list(X.columns)}. Pass one of them."
             )
         X = X.iloc[:, 0]
     index = X.index if is_pandas(X, "Series") else None
-    texts = X if isinstance(X, list | tuple) else _listed(X)
+    texts = X if isinstance(X, list | tuple) else _listed(X, name)
     if len(texts) == 0:
         raise ValueError("Found 0 samples while a minimum of 1 is required.")
     for sample, text in enumerate(texts):
         if not isinstance(text, str):
             label = "" if index is None else f" (label {index[sample]!r})"
             raise ValueError(
-                f"X must hold texts, but sample {sample}{label} is "
+                f"{name} must hold texts, but sample {sample}{label} is "
                 f"{reprlib.repr(text)}, of type {type(text).__name__}. Decode bytes, "
                 "and leave out or fill what is missing."
             )
     return texts, index
 
 
-def _listed(X):
+def _listed(X, name):
     """List the items of a 1-D array, of NumPy or pandas."""
     n_axes = getattr(X, "ndim", None)
     if n_axes == 1 and hasattr(X, "tolist"):
         return X.tolist()
     if n_axes is not None and n_axes > 1:
         raise ValueError(
-            f"X must be 1-D, with one text a sample, but its shape is {X.shape}. Pass "
-            "one column, X[:, 0]."
+            f"{name} must be 1-D, with one text a sample, but its shape is {X.shape}. "
+            "Pass one column, such as the first, [:, 0]."
         )
     one = " Pass one text as [text]." if isinstance(X, str) else ""
     raise ValueError(
-        "X must be a list, tuple or 1-D array of str, a Series, or a DataFrame of one "
-        f"column, got {type(X).__name__}.{one}"
+        f"{name} must be a list, tuple or 1-D array of str, a Series, or a DataFrame "
+        f"of one column, got {type(X).__name__}.{one}"
     )
 
 

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from skrnn._choices import check_hidden_sizes, check_sizes
-from skrnn._constraints import CONSTRAINTS
+from skrnn._constraints import constraints_of
 from skrnn._deferred import losses, stateful, training
 from skrnn._learning import LearningEstimator, unchanged_if_refused
 from skrnn._samples import errors_about
@@ -22,6 +22,7 @@ from skrnn.callbacks import with_callbacks
 from skrnn.text.documents import (
     BOUNDARY,
     between,
+    check_same_tokenizer,
     hold_out,
     ids_of,
     in_a_row,
@@ -38,32 +39,6 @@ LARGEST_PLAIN = 5000
 LARGEST_HEAD = 2000
 # Of e, for a float64.
 MAX_EXPONENT = math.log(np.finfo(np.float64).max)
-_SHARED = (
-    "hidden_layer_sizes",
-    "cell",
-    "layer_norm",
-    "residual",
-    "dropout",
-    "input_dropout",
-    "recurrent_dropout",
-    "embedding_dim",
-    "solver",
-    "alpha",
-    "learning_rate",
-    "learning_rate_init",
-    "warmup_fraction",
-    "max_iter",
-    "random_state",
-    "tol",
-    "verbose",
-    "warm_start",
-    "early_stopping",
-    "validation_fraction",
-    "n_iter_no_change",
-    "max_grad_norm",
-    "unknown_tokens",
-    "n_jobs",
-)
 
 
 class RNNLanguageModel(LearningEstimator):
@@ -192,18 +167,6 @@ class RNNLanguageModel(LearningEstimator):
     True
     """
 
-    _parameter_constraints: dict = {name: CONSTRAINTS[name] for name in _SHARED} | {
-        "analyzer": [StrOptions({"char", "word"}), callable],
-        "lowercase": ["boolean"],
-        "token_pattern": [str],
-        "max_features": [Interval(Integral, 1, None, closed="left"), None],
-        "min_frequency": [Interval(Integral, 1, None, closed="left")],
-        "tied": ["boolean"],
-        "cutoffs": [StrOptions({"auto"}), "array-like", None],
-        "bptt_steps": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-    }
-
     def __init__(
         self,
         hidden_layer_sizes: int | Sequence[int] = (128,),
@@ -275,6 +238,18 @@ class RNNLanguageModel(LearningEstimator):
         self.warm_start = warm_start
         self.n_jobs = n_jobs
 
+    _parameter_constraints: dict = constraints_of(__init__) | {
+        "analyzer": [StrOptions({"char", "word"}), callable],
+        "lowercase": ["boolean"],
+        "token_pattern": [str],
+        "max_features": [Interval(Integral, 1, None, closed="left"), None],
+        "min_frequency": [Interval(Integral, 1, None, closed="left")],
+        "tied": ["boolean"],
+        "cutoffs": [StrOptions({"auto"}), "array-like", None],
+        "bptt_steps": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
     shuffle = False  # segments go on one after the other
 
     # --- fit ------------------------------------------------------------------------
@@ -341,17 +316,19 @@ class RNNLanguageModel(LearningEstimator):
         random_state = check_random_state(self.random_state)
         seed = random_state.randint(np.iinfo(np.int32).max)
         with unchanged_if_refused(self):
+            tokenizer = SequenceTokenizer(
+                self.analyzer,
+                lowercase=self.lowercase,
+                token_pattern=self.token_pattern,
+                max_features=self.max_features,
+                min_frequency=self.min_frequency,
+            )
             if continues:
+                check_same_tokenizer(self.tokenizer_, tokenizer)
                 ids = self._ids(X)
                 self._check_same_network()
             else:
-                self.tokenizer_ = SequenceTokenizer(
-                    self.analyzer,
-                    lowercase=self.lowercase,
-                    token_pattern=self.token_pattern,
-                    max_features=self.max_features,
-                    min_frequency=self.min_frequency,
-                )
+                self.tokenizer_ = tokenizer
                 texts = listed(X)
                 ids = ids_of(texts, self.tokenizer_, learn=True)
                 self._closes = len(ids) > 1
@@ -396,7 +373,7 @@ class RNNLanguageModel(LearningEstimator):
             return first, 4 * first
         if self.cutoffs is None:
             return ()
-        cutoffs = check_sizes("cutoffs", self.cutoffs)
+        cutoffs = check_sizes("cutoffs", self.cutoffs, "ranks of tokens")
         if self.tied:
             raise ValueError(
                 "tied=True shares the weights of all tokens, which cutoffs divide: "
@@ -481,7 +458,7 @@ class RNNLanguageModel(LearningEstimator):
             If X is no text, or a text has no token.
         """
         check_is_fitted(self)
-        return self._next_token().of_texts(self._ids(X), self._closes)
+        return self._log_probabilities(self._ids(X))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean log-likelihood of a token, in nats: higher is better.
@@ -539,7 +516,11 @@ class RNNLanguageModel(LearningEstimator):
 
     def _mean_log_probability(self, ids):
         n_predicted = sum(len(text) + self._closes for text in ids)
-        return float(self._next_token().of_texts(ids, self._closes).sum() / n_predicted)
+        return float(self._log_probabilities(ids).sum() / n_predicted)
+
+    def _log_probabilities(self, ids):
+        n_threads = effective_n_jobs(self.n_jobs)
+        return self._next_token().of_texts(ids, self._closes, n_threads)
 
     def _next_token(self):
         return NextToken(self._architecture, self._parameters)
@@ -590,7 +571,7 @@ class RNNLanguageModel(LearningEstimator):
             ``unknown_tokens="error"``.
         """
         prompts = [prompt] if isinstance(prompt, str) else prompt
-        if not isinstance(prompts, Iterable):
+        if isinstance(prompts, bytes) or not isinstance(prompts, Iterable):
             raise TypeError(f"prompt must be a str or a list of str, got {prompt!r}.")
         prompts = list(prompts)
         if not prompts:
@@ -647,8 +628,10 @@ class RNNLanguageModel(LearningEstimator):
             raise ValueError("top_p must be a number, got NaN.")
         if top_k is not None:
             check_scalar(top_k, "top_k", Integral, min_val=1)
-        stops = [stop] if isinstance(stop, str) else list(stop or [])
-        if not all(isinstance(text, str) and text for text in stops):
+        stops = [stop] if isinstance(stop, str) else stop or []
+        if not isinstance(stops, Iterable) or not all(
+            isinstance(text, str) and text for text in stops
+        ):
             raise ValueError(f"stop must hold texts that are not empty, got {stop!r}.")
         beginnings = [self._prompt_ids(text) for text in prompts]
         drawn = draw(
