@@ -34,7 +34,7 @@ def main():
         forecaster.fit_pieces(past_of_files(folder), subsample=n_values)
         with (
             LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=None
+                n_workers=2, threads_per_worker=1, dashboard_address=":0"
             ) as cluster,
             Client(cluster),
         ):
