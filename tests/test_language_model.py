@@ -540,5 +540,4 @@ def test_a_text_sample_that_cannot_be_shows_before_training():
     other = RNNSeq2Seq(4, max_iter=1).set_callbacks(TextSample())
     with pytest.raises(TypeError, match="not what a RNNSeq2Seq does"):
         other.fit(["a", "b"], ["b", "a"])
-    assert not hasattr(model, "n_iter_")
-    assert not hasattr(other, "n_iter_")
+    assert model.n_iter_ == other.n_iter_ == 0

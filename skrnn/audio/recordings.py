@@ -51,13 +51,17 @@ def read_recordings(estimator, X, *, reset):
     """
     if is_pandas(X, "DataFrame") and list(X.dtypes) == [np.dtype(object)]:
         X = X.iloc[:, 0]
-    X = _with_floats(X)
-    if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind in "fiu":
+    floats = _with_floats(X)
+    if (
+        isinstance(floats, np.ndarray)
+        and floats.ndim == 1
+        and floats.dtype.kind in "fiu"
+    ):
         raise ValueError(
-            "X must hold recordings, but is one row of numbers. Pass one recording as "
-            "[recording]."
+            "X must hold recordings, but is a 1-D array of numbers. Pass one recording "
+            "as [recording]. Reshape your data if it has several."
         )
-    data = check_sequences(estimator, X, reset=reset)
+    data = check_sequences(estimator, floats, reset=reset)
     if data.n_channels > 1:
         raise ValueError(
             f"Recordings must have one channel, but X has {data.n_channels}. Take "
