@@ -1,6 +1,7 @@
 """The transcriber of `accuracy.py`, trained by a plain PyTorch loop.
 
-The same layers, epochs, batches and rates as `RNNTranscriber`'s, on one thread.
+The same layers, epochs, batches, rates and first bias of the output as
+`RNNTranscriber`'s, on one thread.
 """
 
 import numpy as np
@@ -16,7 +17,8 @@ BLANK = 0
 def what_is_missing(settings):
     """Return the names of the settings that the loop does not follow."""
     missing = torch_loop.what_is_missing(settings)
-    return missing + ["beam_width"] * (settings.get("beam_width", 1) != 1)
+    usual = {"beam_width": 1, "language_model": None}
+    return missing + [n for n, v in usual.items() if settings.get(n, v) != v]
 
 
 class Network(torch_loop.Network):
@@ -37,6 +39,13 @@ class TorchTranscriber(torch_loop.TorchClassifier):
 
     def _make_network(self, n_channels, n_tokens):
         return Network(n_channels, 1 + len(self.symbols_), n_tokens, self.settings)
+
+    def _train(self, X, targets):
+        counts = np.bincount(np.concatenate(targets), minlength=1 + len(self.symbols_))
+        counts[BLANK] = max(sum(map(len, X)) - counts.sum(), 0)
+        share = (counts + 1.0) / (counts + 1.0).sum()
+        self.network_.dense.bias.data = torch.tensor(np.log(share), dtype=torch.float32)
+        super()._train(X, targets)
 
     def _loss(self, X, rows, targets):
         labels = [targets[i] for i in rows]

@@ -9,8 +9,8 @@ CC BY-SA 4.0): its `recordings`, such as 7_jackson_32.wav, or all of them in one
 says which digits they are, but not where. The first five recordings of each digit and
 person are in the strings of the test part only.
 
-Without the data NumPy sends Morse code, at any pitch and speed and with noise, and the
-network learns to write down the letters. The first run compiles the network.
+Without the data NumPy sends Morse code, of several pitches and speeds, with noise, and
+the network learns to write down the letters. The first run compiles the network.
 """
 
 import argparse

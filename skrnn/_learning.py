@@ -68,6 +68,8 @@ class LearningEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     adversarial_eps: float = 0.0
+    # The validation score of a network that says nothing yet, as of `epochs.Plan`.
+    _idle_score: float = -np.inf
 
     @abstractmethod
     def _new_architecture(self):
@@ -171,6 +173,7 @@ class LearningEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             early_stopping=early_stopping,
+            idle_score=self._idle_score,
         )
         context = self._init_callback_context(max_subtasks=max_iter)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)

@@ -36,7 +36,8 @@ def read_transcripts(y, name="y"):
                 f"{name} must be a list, an array or a Series of transcripts, got the "
                 f"shape {y.shape}. Pass one column, such as y[:, 0]."
             )
-    if isinstance(y, str) or not getattr(y, "ndim", hasattr(y, "__iter__")):
+    is_many = getattr(y, "ndim", hasattr(y, "__iter__"))
+    if isinstance(y, str | bytes | dict | set) or not is_many:
         raise ValueError(
             f"{name} must have a transcript for each sequence, got one "
             f"{type(y).__name__}: {reprlib.repr(y)}. Pass a list of them."
@@ -68,6 +69,11 @@ def _transcript(item, sample, name):
             f"{name} must hold texts or lists of labels, but sample {sample} is "
             f"{reprlib.repr(item)}, of type {type(item).__name__}.{hint}"
         )
+    if getattr(getattr(item, "dtype", None), "kind", "") in {*"mM"}:
+        raise ValueError(
+            f"Labels must be texts or numbers, but sample {sample} of {name} has the "
+            f"dtype {item.dtype}."
+        )
     labels = item.tolist() if hasattr(item, "tolist") else list(item)
     for place, label in enumerate(labels):
         # NaN is the only number that differs from itself
@@ -98,7 +104,7 @@ def lay_out(transcripts, name="y"):
     Raises
     ------
     ValueError
-        If some labels are texts and others numbers.
+        If some labels are texts and others numbers, or an array cannot hold them all.
     """
     lengths = np.fromiter(map(len, transcripts), np.int64, len(transcripts))
     flat = [symbol for transcript in transcripts for symbol in transcript]
@@ -108,7 +114,37 @@ def lay_out(transcripts, name="y"):
             f"The labels of {name} must be all texts or all numbers: {texts} are texts "
             f"and {len(flat) - texts} are not."
         )
-    return (np.array(flat) if flat else np.zeros(0, "<U1")), lengths
+    symbols = np.array(flat) if flat else np.zeros(0, "<U1")
+    if symbols.tolist() != flat:
+        at = next(i for i, kept in enumerate(symbols.tolist()) if kept != flat[i])
+        raise ValueError(
+            f"An array cannot hold {reprlib.repr(flat[at])} of {name} as it is: "
+            "neither zeros at the end of texts, nor integers beyond 64 bits."
+        )
+    return symbols, lengths
+
+
+def read_symbols(symbols):
+    """Return the symbols that a user declares, sorted, none twice.
+
+    Parameters
+    ----------
+    symbols : str or array-like of str or numbers
+
+    Raises
+    ------
+    ValueError
+        If there are none, or something else is among them.
+    """
+    if not isinstance(symbols, str) and np.ndim(symbols) != 1:
+        raise ValueError(
+            f"symbols must be a text, or a list of labels, got {reprlib.repr(symbols)}."
+        )
+    (labels,) = read_transcripts([list(symbols)], "symbols")
+    found, _ = lay_out([labels], "symbols")
+    if not len(found):
+        raise ValueError("symbols has none.")
+    return np.unique(found)
 
 
 class Alphabet:
@@ -129,13 +165,20 @@ class Alphabet:
     @classmethod
     def of(cls, transcripts, symbols=None):
         """Return that of some transcripts, or of the symbols if they are given."""
+        is_text = isinstance(transcripts[0], str)
         if symbols is None:
             symbols, lengths = lay_out(transcripts)
             if not lengths.any():
                 raise ValueError(
                     "All transcripts of y are empty: there is nothing to learn."
                 )
-        return cls(np.unique(symbols), isinstance(transcripts[0], str))
+        elif is_text and not all(
+            isinstance(symbol, str) and len(symbol) == 1 for symbol in symbols.tolist()
+        ):
+            raise ValueError(
+                f"The symbols of texts are characters, got {symbols.tolist()}."
+            )
+        return cls(np.unique(symbols), is_text)
 
     def encode(self, transcripts):
         """Return the classes of all symbols end to end, and how many each has.
@@ -153,7 +196,7 @@ class Alphabet:
         if (flat.dtype.kind == "U") != is_text:
             fitted, given = ("texts", "numbers") if is_text else ("numbers", "texts")
             raise ValueError(
-                f"The labels in fit were {fitted}, those of y are {given}."
+                f"The symbols are {fitted}, but the labels of y are {given}."
             )
         places = np.searchsorted(self.symbols, flat)
         unknown = self.symbols[np.minimum(places, len(self.symbols) - 1)] != flat
@@ -163,7 +206,8 @@ class Alphabet:
             learned = reprlib.repr(self.symbols.tolist())
             raise ValueError(
                 f"Sample {sample} of y has {flat.tolist()[at]!r}, which is not among "
-                f"the symbols_ that were learned: {learned}."
+                f"the symbols_ that were learned: {learned}. Leave it out, or declare "
+                "all symbols in the first partial_fit."
             )
         classes = np.insert(places + 1, np.cumsum(lengths)[lengths == 0], BLANK)
         return classes.astype(np.float64), np.maximum(lengths, 1)

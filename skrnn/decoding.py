@@ -258,8 +258,12 @@ class _Beam:
                 "The language model must give a row for each prefix, with a column for "
                 f"each class: {shape}. It gave the shape {rows.shape}."
             )
-        if np.isnan(rows).any():
-            raise ValueError("The language model gave NaN for a log-probability.")
+        wrong = np.isnan(rows) | (rows == np.inf)
+        if wrong.any():
+            raise ValueError(
+                f"The language model gave {rows[wrong][0]} for a log-probability: it "
+                "must be finite or -inf."
+            )
         return rows
 
     def _merge(self, by_label, longer):
@@ -296,7 +300,12 @@ class _Beam:
         if len(grow):
             new, after = self.model.advance([self.states[i] for i in grow], labels)
             rows = np.concatenate([rows, self._checked(new, len(grow))])
-            states += after
+            if len(after) != len(grow):
+                raise ValueError(
+                    f"The language model must give a state for each of {len(grow)} "
+                    f"prefixes. It gave {len(after)}."
+                )
+            states.extend(after)
         self.rows, self.states = rows, states
 
     def transcripts(self):

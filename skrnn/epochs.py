@@ -24,6 +24,9 @@ class Plan:
         Epochs without one after which training ends.
     early_stopping : bool
         Whether the validation score decides, and the best parameters are restored.
+    idle_score : float, default=-inf
+        The score of a network that says nothing yet. While none is better, the loss
+        tells whether there is progress.
     """
 
     max_iter: int
@@ -31,6 +34,7 @@ class Plan:
     tol: float
     n_iter_no_change: int
     early_stopping: bool
+    idle_score: float = -math.inf
 
 
 @dataclass
@@ -65,7 +69,7 @@ class Progress:
     def record(self, loss, score, parameters, plan):
         """Note an epoch's loss and, where there is a validation set, its score."""
         improved = loss < self.best_loss - plan.tol
-        if self.by_score:
+        if self.by_score and max(score, self.best_score) > plan.idle_score:
             improved = score > self.best_score + plan.tol
         self.n_without_progress = 0 if improved else self.n_without_progress + 1
         self.loss_curve.append(loss)

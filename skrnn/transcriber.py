@@ -14,7 +14,7 @@ from skrnn._base import BaseRNN
 from skrnn._constraints import constraints_of
 from skrnn._deferred import ctc, decoding, losses, training
 from skrnn._samples import Validation
-from skrnn._transcripts import Alphabet, read_transcripts
+from skrnn._transcripts import Alphabet, read_symbols, read_transcripts
 from skrnn.callbacks import with_callbacks
 from skrnn.language_model import RNNLanguageModel
 from skrnn.metrics import character_error_rate, word_error_rate
@@ -92,7 +92,7 @@ class RNNTranscriber(BaseRNN):
         What the logarithms of its probabilities count.
     length_bonus : float, default=0.0
         What each symbol adds to the score of a transcript in the search: a language
-        model likes short ones best.
+        model likes short ones best. With ``beam_width=1`` nothing is searched.
     init : fitted estimator, dict of str to ndarray or None, default=None
         A model, or its `weights_`, to begin with, as in :class:`RNNClassifier`. The
         output is taken over from a transcriber of the same symbols.
@@ -130,7 +130,8 @@ class RNNTranscriber(BaseRNN):
         Whether `fit` goes on from the weights and scales of an earlier fit.
     early_stopping : bool, default=False
         Whether to hold out a part of the training data, to stop when its score no
-        longer improves, and to end with the best weights, stopped or not.
+        longer improves, and to end with the best weights, stopped or not. In the first
+        epochs, in which nothing right is written, the loss decides in its place.
     scoring : str, callable or None, default=None
         How the validation set, where there is one, is scored: as
         :func:`sklearn.metrics.check_scoring` takes it; None means `score`.
@@ -333,10 +334,12 @@ class RNNTranscriber(BaseRNN):
         y : list, array or Series of n_samples transcripts
             Texts, or lists of labels. One may be empty.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights: a sample of weight 2 counts exactly as if it were there twice.
+            Weights: a sample of weight 2 counts exactly as if it were there twice. The
+            symbols are those of all samples, whatever their weights.
         X_val, y_val : like X and y, default=None
-            A validation set of one's own. Its scores go to `validation_scores_`; with
-            `early_stopping` it takes the place of `validation_fraction`.
+            A validation set of one's own, of symbols that y has. Its scores go to
+            `validation_scores_`; with `early_stopping` it takes the place of
+            `validation_fraction`.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
             Weights of the validation set.
 
@@ -386,8 +389,14 @@ class RNNTranscriber(BaseRNN):
         -------
         self : RNNTranscriber
             The estimator, trained a little further.
+
+        Raises
+        ------
+        ValueError
+            As of `fit`; and if `symbols` are not characters of texts, or labels, or
+            others than in the first call, or if y has one that is not among them.
         """
-        declared = None if symbols is None else np.unique(list(symbols))
+        declared = None if symbols is None else read_symbols(symbols)
         if declared is not None and hasattr(self, "_parameters"):
             if not np.array_equal(self.symbols_, declared):
                 raise ValueError(
@@ -413,6 +422,8 @@ class RNNTranscriber(BaseRNN):
         y : ndarray of object of shape (n_samples,)
             Texts, or lists of labels, as in fit.
         """
+        check_is_fitted(self)
+        self._validate_params()  # some may have been set since fit
         return _objects(self._transcripts(*self._frames(X)))
 
     def predict_n_best(self, X: Any, n: int = 5) -> list[list[tuple[Any, float]]]:
@@ -423,7 +434,9 @@ class RNNTranscriber(BaseRNN):
         X : array-like, list of arrays, Sequences or DataFrame of n_samples sequences
             In any of the forms of the class's documentation.
         n : int, default=5
-            How many at most. The search keeps no fewer, whatever `beam_width` is.
+            How many at most. The search keeps no fewer, whatever `beam_width` is. With
+            ``beam_width=1`` the first may differ from what `predict` returns, which
+            does not search.
 
         Returns
         -------
@@ -433,6 +446,7 @@ class RNNTranscriber(BaseRNN):
             add.
         """
         check_scalar(n, "n", Integral, min_val=1)
+        self._validate_params()  # some may have been set since fit
         raw, lengths = self._frames(X)
         decode, width = self._alphabet.decode, max(n, self.beam_width)
         return [
@@ -478,18 +492,32 @@ class RNNTranscriber(BaseRNN):
             1 is best, 0 is as bad as empty transcripts, and below that what has more
             wrong symbols than there are.
 
+        Raises
+        ------
+        ValueError
+            If X or y is not of these forms, they are not as many or in another order,
+            or all transcripts of y that have a weight are empty.
+
         See Also
         --------
         skrnn.metrics.character_error_rate : What it is 1 minus of.
         """
         check_is_fitted(self)
+        self._validate_params()
         truth = read_transcripts(y)
         if isinstance(truth[0], str) != self._alphabet.is_text:
             # says which is which
             self._alphabet.encode(truth)
-        predicted = self.predict(X)
+        data, present = self._read_for_prediction(X)
+        _, sample_weight = self._truth(data, present, y, sample_weight)
+        raw, lengths = self._raw_frames(present)
+        return self._accuracy(truth, raw, lengths, sample_weight)
+
+    def _accuracy(self, truth, raw, lengths, sample_weight):
+        """Return the score of what is found in frames."""
         rate = character_error_rate if self._alphabet.is_text else word_error_rate
-        return 1.0 - rate(truth, list(predicted), sample_weight=sample_weight)
+        found = self._transcripts(raw, lengths)
+        return 1.0 - rate(truth, found, sample_weight=sample_weight)
 
     def step(
         self,
@@ -541,6 +569,9 @@ class RNNTranscriber(BaseRNN):
     def _frames(self, X):
         """Return the raw predictions for all frames, and how many each sample has."""
         _, present = self._read_for_prediction(X)
+        return self._raw_frames(present)
+
+    def _raw_frames(self, present):
         return self._predict_raw(present), self._inputs.prepare(present).lengths
 
     def _transcripts(self, raw, lengths):
@@ -567,7 +598,7 @@ class RNNTranscriber(BaseRNN):
     def _prior(self, width=None):
         """Return the language model as the search asks for it, or None, or raise."""
         model = self.language_model
-        if model is None:
+        if model is None or self.lm_weight == 0.0:
             return None
         if (width or self.beam_width) == 1:
             raise ValueError(
@@ -590,6 +621,13 @@ class RNNTranscriber(BaseRNN):
                 "or have the methods of skrnn.decoding.LanguageModel, got "
                 f"{type(model).__name__}."
             )
+        shape = np.shape(model.initial()[0])
+        if shape != (self._n_raw_outputs(),):
+            raise ValueError(
+                "The rows of language_model must have a column for blank and each of "
+                f"the {len(self.symbols_)} symbols_, but initial() gave the shape "
+                f"{shape}."
+            )
         return model
 
     # --- what BaseRNN asks for ------------------------------------------------------
@@ -609,13 +647,14 @@ class RNNTranscriber(BaseRNN):
         classes, lengths = self._encode(y, reset)
         return of_steps(classes[:, np.newaxis], lengths)
 
-    def _checked_targets(self, data, present, y, reset):
-        targets = super()._checked_targets(data, present, y, reset)
+    def _read(self, X, y, sample_weight, **news):
+        samples = super()._read(X, y, sample_weight, **news)
         self._prior()  # what it cannot do shows before anything is trained
-        lengths = self._inputs.prepare(present).lengths
+        targets, weights = samples.targets, samples.score_weights
+        lengths = self._inputs.prepare(samples.data).lengths
         offsets = np.append(0, np.cumsum(targets.lengths))
         needed = ctc.frames_needed(targets.take(slice(None))[:, 0], offsets)
-        short = needed > lengths
+        short = (needed > lengths) & (weights > 0)
         if short.any():
             sample, n = int(short.argmax()), self._inputs.steps_per_frame
             of_steps = f" of {n} steps each" if n > 1 else ""
@@ -624,10 +663,30 @@ class RNNTranscriber(BaseRNN):
                 f"The transcript of sample {sample} has {targets.lengths[sample]} "
                 f"symbols and needs {needed[sample]} frames, one for each and one "
                 f"between neighbours that are alike, but there are {lengths[sample]}"
-                f"{of_steps}. {np.count_nonzero(short)} of {len(data)} samples are so: "
-                f"try {fewer}a smaller frame_shift of the features, or leave them out."
+                f"{of_steps}. {np.count_nonzero(short)} of {len(short)} samples are "
+                f"so: try {fewer}a smaller frame_shift of the features, or leave them "
+                "out."
             )
-        return targets
+        return samples
+
+    @property
+    def _idle_score(self):
+        """That of empty transcripts, which a network writes at first."""
+        return 0.0 if self.scoring is None else -np.inf
+
+    def _validation_score(self, validation, held_out):
+        if held_out is not None and self.scoring is None:
+            labels, _ = held_out.used_targets()
+            weights = np.repeat(
+                held_out.used_score_weights(), held_out.targets.lengths[held_out.rows]
+            )
+            if not (weights[labels[:, 0] > 0] > 0).any():
+                raise ValueError(
+                    "The validation set has empty transcripts only, of which there is "
+                    "no score: pass another one as X_val and y_val, or hold out more "
+                    f"than validation_fraction={self.validation_fraction}."
+                )
+        return super()._validation_score(validation, held_out)
 
     def _new_objective(self):
         return ("ctc",)
@@ -670,9 +729,8 @@ class RNNTranscriber(BaseRNN):
             self._alphabet.decode(labels[labels > 0])
             for labels in np.split(targets, ends[:-1])
         ]
-        predicted = self._transcripts(raw, self._inputs.prepare(data).lengths)
-        rate = character_error_rate if self._alphabet.is_text else word_error_rate
-        return 1.0 - rate(truth, predicted, sample_weight=samples.used_score_weights())
+        lengths = self._inputs.prepare(data).lengths
+        return self._accuracy(truth, raw, lengths, samples.used_score_weights())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -47,6 +47,8 @@ def tone(hz, rate=8000, n_values=4000, loudness=0.5):
 SETTINGS = [
     {},
     {"center": True},
+    {"center": True, "frame_length": 0.021},
+    {"center": True, "frame_length": 0.021, "n_fft": 45},
     {"center": True, "frame_shift": 0.03, "frame_length": 0.017},
     {"frame_shift": 0.033},
     {"preemphasis": None, "window": "hamming"},

@@ -197,6 +197,17 @@ class Wrong(Bigram):
         return np.resize(self.rows, (len(states), len(self.rows))), states
 
 
+class Forgetful(Bigram):
+    def __init__(self):
+        pass
+
+    def initial(self):
+        return np.zeros(3), None
+
+    def advance(self, states, labels):
+        return np.zeros((len(states), 3)), states[:1]
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -212,7 +223,9 @@ class Wrong(Bigram):
         ({"blank": 3}, "blank must be one of the 3 classes, got 3"),
         ({"language_model": Wrong(np.zeros(2), None)}, r"\(1, 3\).*shape \(1, 2\)"),
         ({"language_model": Wrong(np.zeros(3), np.zeros(4))}, "each class"),
-        ({"language_model": Wrong(np.zeros(3), np.full(3, np.nan))}, "gave NaN"),
+        ({"language_model": Wrong(np.zeros(3), np.full(3, np.nan))}, "gave nan"),
+        ({"language_model": Wrong(np.full(3, np.inf), None)}, "gave inf"),
+        ({"language_model": Forgetful()}, "a state for each of 2 prefixes. It gave 1"),
     ],
 )
 def test_errors(change, message):

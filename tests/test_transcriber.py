@@ -276,6 +276,57 @@ def test_any_scorer_decides_when_to_stop():
     assert_allclose(scores, np.array(own.validation_scores_) - 1)
 
 
+def test_nothing_is_stopped_before_anything_is_written():
+    """The plateau at the beginning is longer than the patience."""
+    slow = LEARNS | {"max_iter": 80, "n_iter_no_change": 3, "learning_rate": "constant"}
+    slow |= {"learning_rate_init": 0.002, "early_stopping": True}
+    model = RNNTranscriber(**slow).fit(X, Y)
+    scores = np.array(model.validation_scores_)
+    assert (scores[:6] <= 0).all()
+    assert model.best_validation_score_ > 0.2
+
+
+def test_a_validation_set_without_a_symbol():
+    message = "validation set has empty transcripts only"
+    fitted = RNNTranscriber(**BRIEF).fit(X, Y)
+    before = pickle.dumps(fitted)
+    with pytest.raises(ValueError, match=message):
+        fitted.fit(X, Y, X_val=X[:2], y_val=["", ""])
+    assert pickle.dumps(fitted) == before
+    y = [""] * len(X)
+    y[0] = "a"
+    model = RNNTranscriber(**BRIEF, early_stopping=True, validation_fraction=0.05)
+    model.set_params(shuffle=False)  # the last are held out
+    with pytest.raises(ValueError, match=f"{message}.* than validation_fraction=0.05"):
+        model.fit(X, y)
+    assert not hasattr(model, "n_iter_")
+    weights = [1.0, 0.0]
+    with pytest.raises(ValueError, match=message):
+        fitted.fit(X, Y, X_val=X[:2], y_val=["", "a"], sample_weight_val=weights)
+
+
+def test_samples_without_weight_need_no_frames():
+    y, weights = [*Y[:-1], "abc" * 99], np.ones(len(X))
+    weights[-1] = 0.0
+    model = RNNTranscriber(**BRIEF).fit(X, y, weights)
+    without = RNNTranscriber(**BRIEF).fit(X[:-1], Y[:-1])
+    assert model.loss_curve_ == without.loss_curve_
+
+
+def test_transcripts_in_another_order_are_not_scored():
+    frame = as_frame(X)
+    series = pd.Series(Y, index=[f"s{i:02}" for i in range(len(X))])
+    model = RNNTranscriber(**BRIEF).fit(frame, series)
+    assert model.score(frame, series) == RNNTranscriber(**BRIEF).fit(X, Y).score(X, Y)
+    weights = pd.Series(1.0, index=series.index)
+    with pytest.raises(ValueError, match="the same, but in another order"):
+        model.score(frame, series[::-1])
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.score(frame, series, weights[::-1])
+    with pytest.raises(ValueError, match="Negative values"):
+        model.score(frame, series, -np.ones(len(X)))
+
+
 def test_partial_fit_goes_on():
     model = RNNTranscriber(**BRIEF).partial_fit(X[:20], Y[:20], "abcd")
     assert model.symbols_.tolist() == ["a", "b", "c", "d"]
@@ -297,6 +348,25 @@ def test_partial_fit_goes_on():
 def test_symbols_must_hold_those_of_the_first_call():
     with pytest.raises(ValueError, match="'c', which is not among"):
         RNNTranscriber(**BRIEF).partial_fit(X, Y, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "y, symbols, message",
+    [
+        (Y, [1, "a"], "labels of symbols must be all texts or all numbers"),
+        (Y, [1.0, np.nan], "symbols has nan at place 1"),
+        (Y, ["ab", "c"], "symbols of texts are characters, got"),
+        (Y, [1, 2], "symbols of texts are characters, got"),
+        (Y, "", "symbols has none"),
+        (Y, 5, "symbols must be a text, or a list of labels, got 5"),
+        ([[1]] * len(X), "ab", "symbols are texts, but the labels of y are numbers"),
+    ],
+)
+def test_symbols_that_cannot_be(y, symbols, message):
+    model = RNNTranscriber(**BRIEF)
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(X, y, symbols)
+    assert not hasattr(model, "n_iter_")
 
 
 def test_warm_start_keeps_the_symbols():
@@ -346,6 +416,13 @@ def test_beams_are_those_of_the_search():
         assert_allclose([score for _, score in found], scores[:3])
     # one is asked for more than are kept
     assert max(map(len, model.predict_n_best(X[:5], 9))) > 4
+
+
+def test_wrong_settings_of_the_search_are_refused():
+    model = RNNTranscriber(**BRIEF).fit(X, Y).set_params(beam_width=-3)
+    for call in (model.predict, model.predict_n_best, lambda X: model.score(X, Y)):
+        with pytest.raises(ValueError, match="'beam_width' parameter"):
+            call(X)
 
 
 def test_settings_of_the_search_may_change_after_fit():
@@ -440,22 +517,53 @@ def test_words_are_the_tokens_of_lists():
     transcriber = RNNTranscriber(**BRIEF, beam_width=2, language_model=frozen)
     fitted = clone(transcriber).fit(keyed(texts), y)
     assert fitted.language_model.estimator.n_iter_ == 1
+    fitted.set_params(lm_weight=3.0)
+    found = fitted.predict_n_best(keyed(texts)[:5], 4)
+    frames = fitted.frame_log_proba(keyed(texts)[:5])
+    for of_sample, frame in zip(found, frames, strict=True):
+        expected = beam_search_ctc(frame, 4, language_model=prior, lm_weight=3.0)
+        assert_allclose([score for _, score in of_sample], expected[1], rtol=1e-5)
+
+
+@pytest.mark.needs_jit
+def test_searched_and_pickled_with_a_language_model(language_model):
+    model = RNNTranscriber(
+        **BRIEF, beam_width=3, language_model=FrozenEstimator(language_model)
+    )
+    search = GridSearchCV(model, {"lm_weight": [0.0, 1.0]}, cv=2).fit(X, Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    fitted = model.fit(X, Y).set_params(lm_weight=2.0, length_bonus=2.0)
+    other = pickle.loads(pickle.dumps(fitted))
+    assert_array_equal(other.predict(X), fitted.predict(X))
+    assert (fitted.predict(X) != fitted.set_params(lm_weight=0).predict(X)).any()
+
+
+def test_a_language_model_that_counts_nothing_is_not_asked():
+    plain = RNNTranscriber(**BRIEF).fit(X, Y)
+    model = RNNTranscriber(**BRIEF, language_model=Bigrams(), lm_weight=0).fit(X, Y)
+    assert_array_equal(model.predict(X), plain.predict(X))
 
 
 class Bigrams:
     """A language model of one's own: never the same symbol again."""
 
+    def __init__(self, n_classes=4, returns=np.ndarray.tolist):
+        self.n_classes = n_classes
+        self.returns = returns
+
     def initial(self):
-        return np.zeros(4), 0
+        return np.zeros(self.n_classes), 0
 
     def advance(self, states, labels):
-        rows = np.zeros((len(labels), 4))
+        rows = np.zeros((len(labels), self.n_classes))
         rows[np.arange(len(labels)), labels] = -np.inf
-        return rows, labels.tolist()
+        return rows, self.returns(labels)
 
 
-def test_any_language_model_will_do():
-    model = RNNTranscriber(**BRIEF, beam_width=4, language_model=Bigrams())
+@pytest.mark.parametrize("returns", [np.ndarray.tolist, np.array])
+def test_any_language_model_will_do(returns):
+    prior = Bigrams(returns=returns)
+    model = RNNTranscriber(**BRIEF, beam_width=4, language_model=prior)
     for text in clone(model).fit(X, Y).set_params(length_bonus=5.0).predict(X):
         assert all(a != b for a, b in zip(text, text[1:], strict=False))
         assert text
@@ -465,6 +573,11 @@ def test_any_language_model_will_do():
     "settings, error, message",
     [
         ({"language_model": Bigrams()}, ValueError, "set beam_width to 16"),
+        (
+            {"language_model": Bigrams(9), "beam_width": 2},
+            ValueError,
+            "each of the 3 symbols_, but initial\\(\\) gave the shape \\(9,\\)",
+        ),
         (
             {"language_model": RNNLanguageModel(), "beam_width": 2},
             ValueError,
@@ -559,11 +672,15 @@ def test_an_array_has_as_many_labels_for_each_sample():
         (np.array(Y)[:, None], "the shape \\(40, 1\\)"),
         (np.zeros((40, 2, 2)), "the shape \\(40, 2, 2\\)"),
         (pd.DataFrame({"text": Y}), "the shape \\(40, 1\\)"),
+        (dict.fromkeys(range(40), "a"), "got one dict"),
+        ({"a"}, "got one set"),
+        ([*Y[:-1], "a\0"], r"An array cannot hold '\\x00' of y"),
+        ([[2**60 + 1, 2**63]] * 40, "An array cannot hold 1152921504606846977 of y"),
+        ([np.array(["2020-01"], "M8[D]")] * 40, "sample 0 of y has the dtype datetime"),
         (Y[:-1], "X has 40, y has 39"),
         ([], "y has no samples"),
         (np.ma.masked_array(np.zeros((40, 2))), "Masked arrays are not supported"),
     ],
-    ids=str,
 )
 def test_what_is_no_transcript(y, message):
     model = RNNTranscriber(**BRIEF)
@@ -583,8 +700,9 @@ def test_more_symbols_than_frames_allow():
     RNNTranscriber(**BRIEF).fit(X, y)
     with pytest.raises(ValueError, match="smaller steps_per_frame"):
         RNNTranscriber(**BRIEF, steps_per_frame=2).fit(X, y)
-    with pytest.raises(ValueError, match="In the validation set: The transcript of"):
-        RNNTranscriber(**BRIEF).fit(X, Y, X_val=[[0.0]], y_val=["ab"])
+    # a validation set has no loss
+    model = RNNTranscriber(**BRIEF).fit(X, Y, X_val=[[0.0]], y_val=["ab"])
+    assert model.validation_scores_[-1] <= 0.5
 
 
 def test_unknown_symbols_in_a_validation_set_and_in_a_score():
@@ -600,7 +718,9 @@ def test_unknown_symbols_in_a_validation_set_and_in_a_score():
 
 def test_texts_for_numbers():
     model = RNNTranscriber(**BRIEF).fit(X[:2], [[1, 2], []])
-    with pytest.raises(ValueError, match="in fit were numbers, those of y are texts"):
+    with pytest.raises(
+        ValueError, match="symbols are numbers, but the labels of y are"
+    ):
         model.partial_fit(X[:1], [["1"]])
     model.partial_fit(X[:1], [[]])  # an empty one is of either kind
     assert model.symbols_.tolist() == [1, 2]

@@ -71,6 +71,8 @@ def test_characters(true, pred, expected):
         ([["one two", "three"]], [["one", "two", "three"]], 1.0),
         ([[1, 2, 2], np.array([3])], [(1, 2), [3.0]], 1 / 4),
         ([np.array([1, 2])], [np.array([], int)], 1.0),
+        (np.array([[1, 2], [3, 4]]), [[1], [3, 4]], 1 / 4),
+        (pd.DataFrame({"a": ["x", "y"], "b": ["x", "z"]}), [["x", "x"], ["y"]], 1 / 4),
     ],
 )
 def test_words(true, pred, expected):
@@ -119,5 +121,11 @@ def test_errors_of_one_of_them():
         word_error_rate([[1], [[1, 2]]], [[1], [1]])
     with pytest.raises(ValueError, match="sample_weight"):
         word_error_rate(["a", "b"], ["a", "b"], sample_weight=[1.0])
+    with pytest.raises(ValueError, match="Negative values"):
+        word_error_rate(["a", "b"], ["a", "b"], sample_weight=[-1.0, 3.0])
+    with pytest.raises(ValueError, match="sample 0 is {1, 2}, of type set"):
+        word_error_rate([{1, 2}], [[1, 2]])
+    with pytest.raises(ValueError, match="single values, but sample 0 holds {}"):
+        word_error_rate([[{}]], [[1]])
     with pytest.raises(ValueError, match="Nothing is left"):
         word_error_rate(["a", ""], ["a", "b"], sample_weight=[0.0, 1.0])

@@ -96,7 +96,8 @@ class _SpeechFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             The recordings, of one channel: the rows of an array; a list, a 1-D object
             array or a Series of arrays of any lengths; Sequences; or a frame with an
             (instance, time) index. Arrays of int8, int16, int32 or uint8 are PCM,
-            brought between -1 and 1 by their type. Other numbers are taken as they are.
+            brought between -1 and 1 by their type. Other numbers are taken as they are,
+            and so are those of Sequences, which have made floats of integers.
 
         Returns
         -------
@@ -109,7 +110,7 @@ class _SpeechFeatures(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ------
         ValueError
             If a recording is empty, has several channels, or holds something other
-            than finite numbers; the message says which.
+            than finite numbers whose energies are so too; the message says which.
         TypeError
             If `X` is sparse, or holds objects that are no numbers.
         """

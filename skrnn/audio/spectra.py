@@ -98,7 +98,9 @@ class Analysis:
 
         No frame reaches from one recording into the next.
         """
-        before = len(self.window) // 2 if self.center else 0
+        # as if the window were in the middle of the values that are transformed
+        before = self.n_fft // 2 - (self.n_fft - len(self.window)) // 2
+        before = before if self.center else 0
         reach = (n_frames - 1) * self.shift + len(self.window)
         sizes = np.maximum(reach, before + lengths)
         offsets = np.cumsum(sizes) - sizes

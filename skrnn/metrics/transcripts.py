@@ -1,7 +1,7 @@
 """Error rates of transcripts: edits per character, or per word, of the truth."""
 
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ def word_error_rate(
 
     Parameters
     ----------
-    y_true, y_pred : list, tuple, 1-D array or Series
+    y_true, y_pred : list, tuple, Series, 1-D array, or 2-D array of labels
         The texts, and what was predicted: each a str, whose words are what white space
         parts, or a list or array of words, or of labels of any other kind.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -115,7 +115,9 @@ def _error_rate(true, pred, sample_weight, unit):
             f"{len(true)} and {len(pred)}."
         )
     lengths = np.array([len(units) for units in true])
-    weights = _check_sample_weight(sample_weight, lengths, dtype=np.float64)
+    weights = _check_sample_weight(
+        sample_weight, lengths, dtype=np.float64, ensure_non_negative=True
+    )
     n_units = weights @ lengths
     if n_units == 0:
         raise ValueError(f"Nothing is left to score: y_true has no {unit} that counts.")
@@ -148,13 +150,16 @@ def _numbered(sequences, ids):
 def _read(texts, name, units_of):
     """Return the units of each text as a list of sequences."""
     if not isinstance(texts, list | tuple):
-        if isinstance(texts, str) or getattr(texts, "ndim", None) != 1:
+        n_axes = getattr(texts, "ndim", None)
+        # of as many labels each
+        is_rows = n_axes == 2 and texts.shape[1] > 1 and units_of is _words
+        if isinstance(texts, str) or not (n_axes == 1 or is_rows):
             one = " Pass one text as [text]." if isinstance(texts, str) else ""
             raise ValueError(
                 f"{name} must be a list, tuple, 1-D array or Series of texts, got "
                 f"{type(texts).__name__}.{one}"
             )
-        texts = texts.tolist()
+        texts = np.asarray(texts).tolist()
     if not len(texts):
         raise ValueError(f"{name} has no samples.")
     return [units_of(text, name, sample) for sample, text in enumerate(texts)]
@@ -172,14 +177,14 @@ def _characters(text, name, sample):
 def _words(text, name, sample):
     if isinstance(text, str):
         return text.split()
-    if isinstance(text, bytes | dict) or not isinstance(text, Iterable):
+    if isinstance(text, bytes | dict | set) or not isinstance(text, Iterable):
         raise ValueError(
             f"{name} must hold texts or lists of words, but sample {sample} is "
             f"{reprlib.repr(text)}, of type {type(text).__name__}."
         )
     words = text.tolist() if hasattr(text, "tolist") else list(text)
     for word in words if isinstance(words, list) else [words]:
-        if isinstance(word, list | np.ndarray):
+        if not isinstance(word, Hashable):
             raise ValueError(
                 f"The words of {name} must be single values, but sample {sample} holds "
                 f"{reprlib.repr(word)}."

@@ -24,15 +24,9 @@ def recording():
 
 def log_mel(x, **options):
     """Return librosa's log energies, a row a frame."""
+    usual = {"n_fft": N_FFT, "hop_length": SHIFT, "win_length": FRAME, "n_mels": 40}
     energies = librosa.feature.melspectrogram(
-        y=x,
-        sr=RATE,
-        n_fft=N_FFT,
-        hop_length=SHIFT,
-        win_length=FRAME,
-        n_mels=40,
-        pad_mode="constant",
-        **options,
+        y=x, sr=RATE, pad_mode="constant", **usual | options
     )
     return np.log(np.maximum(energies, 1e-10)).T
 
@@ -72,6 +66,22 @@ def test_centred_spectra(recording, scale, window, power):
         recording, htk=scale == "htk", norm="slaney", window=window, power=power
     )
     # librosa keeps its filters in float32
+    assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [199, 200, 201, 255])
+@pytest.mark.parametrize("n_fft", [256, 301])
+def test_centred_frames_of_any_length(recording, n, n_fft):
+    ours = LogMel(
+        RATE,
+        frame_length=n / RATE,
+        n_fft=n_fft,
+        n_mels=20,
+        center=True,
+        preemphasis=None,
+    ).transform([recording])[0]
+    options = {"win_length": n, "n_fft": n_fft, "n_mels": 20}
+    theirs = log_mel(recording, htk=True, norm=None, **options)
     assert_allclose(ours, theirs, atol=1e-5)
 
 

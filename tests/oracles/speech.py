@@ -23,10 +23,12 @@ def taper(name, n):
     return [share - (1 - share) * math.cos(2 * math.pi * i / n) for i in range(n)]
 
 
-def frames_of(x, n, shift, center):
+def frames_of(x, n, n_fft, shift, center):
     """Cut a list of values into frames; with zeros where there is nothing."""
     if center:
-        starts = range(-(n // 2), len(x) - n // 2 + 1, shift)
+        # librosa: the window is in the middle of what is transformed
+        first = (n_fft - n) // 2 - n_fft // 2
+        starts = range(first, first + len(x) + 1, shift)
     else:
         starts = range(0, max(len(x) - n, 0) + 1, shift)
     return [
@@ -59,7 +61,7 @@ def energies(x, p):
     step = (high - low) / (p["n_mels"] + 1)
     edges = [frequency(low + i * step, p["mel_scale"]) for i in range(p["n_mels"] + 2)]
     rows = []
-    for frame in frames_of(x, n, shift, p["center"]):
+    for frame in frames_of(x, n, n_fft, shift, p["center"]):
         tapered = [w * value for w, value in zip(window, frame, strict=True)]
         spectrum = [magnitude(tapered, k, n_fft) ** p["power"] for k in range(len(hz))]
         row = []
