@@ -73,15 +73,25 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    default = os.environ.get("SKRNN_DATA")
-    parser.add_argument("--data", type=Path, default=default and Path(default))
-    return parser.parse_args()
+    default = os.environ.get("SKRNN_DATA") or Path("..", "shared", "data")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help=f"as above (default: SKRNN_DATA, or {default})",
+    )
+    options = parser.parse_args()
+    if options.data is None:
+        options.data = Path(default)
+    elif read_digits(options.data) is None:
+        parser.error(f"there are no spoken digits of all kinds in {options.data}")
+    return options
 
 
 def load(folder):
     """Return recordings and their texts, of the training part and the test part."""
     rng = np.random.default_rng(0)
-    found = None if folder is None else read_digits(folder)
+    found = read_digits(folder)
     if found is None:
         print("No spoken digits (see --help): letters in Morse code instead")
         train, test = (send_letters(n, rng) for n in (N_TRAIN, N_TEST))
@@ -106,10 +116,10 @@ def read_digits(folder):
             recordings = np.split(file["values"], np.cumsum(file["lengths"])[:-1])
             return recordings, file["digit"], file["index"] < 5
     paths = sorted(folder.glob("**/[0-9]_*_*.wav"))
-    if not paths:
-        return None
     digits = np.array([int(path.stem.split("_")[0]) for path in paths])
     index = np.array([int(path.stem.split("_")[-1]) for path in paths])
+    if not (index < 5).any() or not (index >= 5).any():
+        return None
     return [read_wave(path) for path in paths], digits, index < 5
 
 

@@ -10,7 +10,7 @@ from skrnn.sequences.frames import is_pandas
 from skrnn.text.documents import (
     BOUNDARY,
     between,
-    check_same_tokenizer,
+    check_same_reading,
     ids_of,
     refuse_unknown,
 )
@@ -66,6 +66,8 @@ class Texts:
 
     Attributes
     ----------
+    reading : dict
+        How texts are read, as it was given.
     tokenizer : SequenceTokenizer
     n_tokens : int
         Size of the vocabulary.
@@ -79,20 +81,21 @@ class Texts:
     def __init__(
         self, analyzer, written, lowercase, token_pattern, max_features, min_frequency
     ):
+        self.reading = {
+            "analyzer": analyzer,
+            "lowercase": lowercase,
+            "token_pattern": token_pattern,
+            "max_features": max_features,
+            "min_frequency": min_frequency,
+        }
+        self.tokenizer = SequenceTokenizer(**self.reading)
         if written and analyzer == "word":
-            analyzer = SpacedWords(token_pattern, lowercase)
+            self.tokenizer.analyzer = SpacedWords(token_pattern, lowercase)
         self._is_written = written
-        self.tokenizer = SequenceTokenizer(
-            analyzer,
-            lowercase=lowercase,
-            token_pattern=token_pattern,
-            max_features=max_features,
-            min_frequency=min_frequency,
-        )
 
     def check_same(self, other):
         """Raise `ValueError` if other texts would be read in another way."""
-        check_same_tokenizer(self.tokenizer, other.tokenizer)
+        check_same_reading(self.reading, other.reading)
 
     def learn(self, values):
         """Learn the vocabulary; return as `read`."""

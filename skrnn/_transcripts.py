@@ -4,6 +4,9 @@ import reprlib
 
 import numpy as np
 
+from skrnn.sequences.frames import is_pandas
+
+LABEL = str | int | float | np.bool_ | np.integer | np.floating
 BLANK = 0  # of `skrnn.ctc`; the symbols are the classes after it
 
 
@@ -14,8 +17,8 @@ def read_transcripts(y, name="y"):
     ----------
     y : list, tuple, array or Series of n_samples transcripts
         Each is a str, or a list, tuple, 1-D array or Series of labels: str or numbers.
-        An array or DataFrame of shape (n_samples, n_labels) has as many labels for each
-        sample.
+        An array, or a DataFrame of numbers, of shape (n_samples, n_labels) has as many
+        labels for each sample; a DataFrame may have one column of transcripts.
     name : str, default="y"
         Stands in the errors.
 
@@ -28,6 +31,8 @@ def read_transcripts(y, name="y"):
     ValueError
         If there is something else, or both texts and lists; the message says where.
     """
+    if is_pandas(y, "DataFrame"):
+        y = _column_of(y, name)
     if not isinstance(y, list | tuple | str) and hasattr(y, "__array__"):
         y = np.asarray(y)
         is_column = y.ndim == 2 and y.shape[1] == 1
@@ -57,11 +62,34 @@ def read_transcripts(y, name="y"):
     return transcripts
 
 
+def _column_of(frame, name):
+    """Return the only column of a frame of transcripts; leave one of numbers as it is.
+
+    Raises `ValueError` if there is a column of texts beside others.
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    texts = [column for column in frame if not is_numeric_dtype(frame[column])]
+    if len(texts) == frame.shape[1] == 1:
+        return frame[texts[0]]
+    if texts:
+        raise ValueError(
+            f"{name} must be one column of transcripts, but the DataFrame has "
+            f"{list(frame.columns)}. Pass one of them."
+        )
+    return frame
+
+
 def _transcript(item, sample, name):
     if isinstance(item, str):
         return str(item)
     is_list = isinstance(item, list | tuple) or getattr(item, "ndim", 0) == 1
     if not is_list:
+        if _is_missing(item):
+            raise ValueError(
+                f"The transcript of sample {sample} of {name} is missing: it is "
+                f"{item!r}. Leave it out; where nothing was said it is empty."
+            )
         hint = ""
         if np.ndim(item) == 0 and not isinstance(item, bytes | dict | set):
             hint = " For one class or number a sequence there is RNNClassifier."
@@ -77,13 +105,24 @@ def _transcript(item, sample, name):
     labels = item.tolist() if hasattr(item, "tolist") else list(item)
     for place, label in enumerate(labels):
         # NaN is the only number that differs from itself
-        is_label = isinstance(label, str | int | float | np.generic) and label == label
+        is_label = isinstance(label, LABEL) and label == label
         if not is_label:
             raise ValueError(
                 f"Labels must be texts or numbers, but sample {sample} of {name} has "
                 f"{reprlib.repr(label)} at place {place}."
             )
+        if label == "":
+            raise ValueError(
+                f"A label may not be an empty text, but sample {sample} of {name} has "
+                f"one at place {place}. Leave padding out."
+            )
     return labels
+
+
+def _is_missing(item):
+    from pandas import isna
+
+    return np.ndim(item) == 0 and bool(isna(item))
 
 
 def lay_out(transcripts, name="y"):
@@ -180,24 +219,33 @@ class Alphabet:
             )
         return cls(np.unique(symbols), is_text)
 
-    def encode(self, transcripts):
-        """Return the classes of all symbols end to end, and how many each has.
+    def lay_out(self, transcripts):
+        """Return symbols as `lay_out` does, which may be others of the same kind.
 
-        An empty transcript has one, blank. Raises `ValueError` at a symbol that is not
-        among these.
+        Raises `ValueError` if they are texts, or labels, where these are not.
         """
         if isinstance(transcripts[0], str) != self.is_text:
             kinds = ["texts", "lists of labels"]
             fitted, given = kinds if self.is_text else kinds[::-1]
             raise ValueError(f"The model was fitted to {fitted}, but y holds {given}.")
         flat, lengths = lay_out(transcripts)
-        flat = flat if len(flat) else self.symbols[:0]
+        if not len(flat):
+            return self.symbols[:0], lengths
         is_text = self.symbols.dtype.kind == "U"
         if (flat.dtype.kind == "U") != is_text:
             fitted, given = ("texts", "numbers") if is_text else ("numbers", "texts")
             raise ValueError(
                 f"The symbols are {fitted}, but the labels of y are {given}."
             )
+        return flat, lengths
+
+    def encode(self, transcripts):
+        """Return the classes of all symbols end to end, and how many each has.
+
+        An empty transcript has one, blank. Raises `ValueError` at a symbol that is not
+        among these.
+        """
+        flat, lengths = self.lay_out(transcripts)
         places = np.searchsorted(self.symbols, flat)
         unknown = self.symbols[np.minimum(places, len(self.symbols) - 1)] != flat
         if unknown.any():

@@ -123,7 +123,8 @@ def beam_search_ctc(
         If `log_probabilities` is not 2-D, has NaN or infinity in it, or has a frame at
         which no kept prefix can go on; if `beam_width` is not a positive integer,
         `lm_weight` is negative or `length_bonus` not finite; if the language model
-        gives no row for each prefix, no column for each class, or NaN.
+        gives no row or state for each prefix, no column for each class, NaN or
+        infinity, or lets no kept prefix end.
 
     References
     ----------
@@ -177,7 +178,7 @@ def _check_frames(frames, blank):
             f"log_probabilities must be finite or -inf, got {frames[t, k]} at frame "
             f"{t}, class {k}."
         )
-    if not 0 <= blank < frames.shape[1]:
+    if not isinstance(blank, int | np.integer) or not 0 <= blank < frames.shape[1]:
         raise ValueError(
             f"blank must be one of the {frames.shape[1]} classes, got {blank!r}."
         )
@@ -312,6 +313,11 @@ class _Beam:
         """Return the labels of all prefixes, the best first, and their scores."""
         scores = np.logaddexp(self.by_blank, self.by_label) + self.prior
         scores = scores + self.lm_weight * self.rows[:, self.blank]
+        if scores.max() == -np.inf:
+            raise ValueError(
+                "The language model lets none of the prefixes that are kept come to an "
+                "end: try a larger beam_width."
+            )
         order = np.argsort(-scores, kind="stable")
         return [self._spelled(self.prefixes[i]) for i in order], scores[order]
 

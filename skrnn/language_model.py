@@ -22,7 +22,7 @@ from skrnn.callbacks import with_callbacks
 from skrnn.text.documents import (
     BOUNDARY,
     between,
-    check_same_tokenizer,
+    check_same_reading,
     hold_out,
     ids_of,
     in_a_row,
@@ -324,7 +324,8 @@ class RNNLanguageModel(LearningEstimator):
                 min_frequency=self.min_frequency,
             )
             if continues:
-                check_same_tokenizer(self.tokenizer_, tokenizer)
+                before, now = self.tokenizer_.get_params(), tokenizer.get_params()
+                check_same_reading(before, now)
                 ids = self._ids(X)
                 self._check_same_network()
             else:

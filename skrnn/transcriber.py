@@ -1,11 +1,13 @@
 """Transcription: from sequences to texts, or to lists of labels, of other lengths."""
 
+import warnings
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, check_scalar
@@ -20,6 +22,9 @@ from skrnn.language_model import RNNLanguageModel
 from skrnn.metrics import character_error_rate, word_error_rate
 from skrnn.sequences import of_steps
 from skrnn.text.prefixes import PrefixModel
+
+# Training samples of which one at least should have a symbol in the end.
+N_LISTENED = 64
 
 
 class RNNTranscriber(BaseRNN):
@@ -36,10 +41,10 @@ class RNNTranscriber(BaseRNN):
     between two neighbours that are alike. Transcripts come in the order of what they
     stand for.
 
-    X may be of any form that :class:`RNNClassifier` takes. y has a transcript for each
-    sequence: a list, array or Series of texts, whose symbols are characters; or of
-    lists of labels, texts or numbers, such as phonemes, words or notes. One may be
-    empty.
+    X may be of any form of numbers that :class:`RNNClassifier` takes. y has a
+    transcript for each sequence: a list, array or Series of texts, whose symbols are
+    characters; or of lists of labels, texts or numbers, such as phonemes, words or
+    notes. One may be empty.
 
     Parameters
     ----------
@@ -505,9 +510,7 @@ class RNNTranscriber(BaseRNN):
         check_is_fitted(self)
         self._validate_params()
         truth = read_transcripts(y)
-        if isinstance(truth[0], str) != self._alphabet.is_text:
-            # says which is which
-            self._alphabet.encode(truth)
+        self._alphabet.lay_out(truth)  # raises if it is of another kind
         data, present = self._read_for_prediction(X)
         _, sample_weight = self._truth(data, present, y, sample_weight)
         raw, lengths = self._raw_frames(present)
@@ -687,6 +690,23 @@ class RNNTranscriber(BaseRNN):
                     f"than validation_fraction={self.validation_fraction}."
                 )
         return super()._validation_score(validation, held_out)
+
+    def _train(self, X, y, samples, frozen, score, seed, early_stopping, incremental):
+        super()._train(X, y, samples, frozen, score, seed, early_stopping, incremental)
+        some = samples._replace(rows=samples.rows[:N_LISTENED])
+        labels, _ = some.used_targets()
+        if not incremental and (labels > 0).any() and not self._writes(some):
+            warnings.warn(
+                f"After {self.n_iter_} epochs the network writes nothing yet, as it "
+                "does at first: try more of them (max_iter), or another "
+                "learning_rate_init.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _writes(self, samples):
+        """Whether the best path of one of these samples has a symbol."""
+        return bool(self._predict_raw(samples.used_data()).argmax(axis=1).any())
 
     def _new_objective(self):
         return ("ctc",)

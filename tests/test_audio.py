@@ -263,6 +263,7 @@ def test_pcm_is_scaled_by_its_type(dtype, silence, full):
     assert_array_equal(LogMel(8000).transform(frame), array)
 
 
+@pytest.mark.filterwarnings("ignore:The first recording has integers")
 def test_other_numbers_are_taken_as_they_are():
     x = np.arange(-300, 300)
     expected = LogMel(8000).transform([x.astype(np.float64)])[0]
@@ -356,7 +357,7 @@ GOOD = np.ones(300)
         (np.ones((2, 300, 2)), "one channel, but X has 2"),
         (np.ones((2, 3, 4, 1)), "dim 4"),
         (GOOD, r"Pass one recording as \[recording\]"),
-        ("a.wav", "got str"),
+        ("a.wav", "recordings, got the one text 'a.wav'"),
         ([GOOD, "a.wav"], r"sample 1 is 'a.wav'.*Read files first"),
         (pd.Series(["a.wav"]), r"sample 0 is 'a.wav'"),
         (np.array(["a.wav"]), r"sample 0 is 'a.wav'"),
@@ -372,6 +373,22 @@ def test_wrong_recordings(X, message):
     for method in (LogMel(8000).fit, LogMel(8000).transform, MFCC(8000).transform):
         with pytest.raises(ValueError, match=message):
             method(X)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x: np.array([x, x], object),
+        lambda x: Sequences([x]),
+        lambda x: [x.astype(np.int64)],
+        lambda x: [x.tolist()],
+        lambda x: [pd.Series(x, dtype="Int16")],
+    ],
+)
+def test_integers_that_are_not_scaled(form):
+    recording = (2**14 * tone(440, n_values=300)).astype(np.int16)
+    with pytest.warns(UserWarning, match="integers up to 8192"):
+        LogMel(8000).transform(form(recording))
 
 
 @pytest.mark.parametrize("kind", [LogMel, MFCC])

@@ -221,10 +221,15 @@ class Forgetful(Bigram):
         ({"lm_weight": np.nan}, "lm_weight must be"),
         ({"length_bonus": np.inf}, "length_bonus must be finite"),
         ({"blank": 3}, "blank must be one of the 3 classes, got 3"),
+        ({"blank": 1.0}, "blank must be one of the 3 classes, got 1.0"),
         ({"language_model": Wrong(np.zeros(2), None)}, r"\(1, 3\).*shape \(1, 2\)"),
         ({"language_model": Wrong(np.zeros(3), np.zeros(4))}, "each class"),
         ({"language_model": Wrong(np.zeros(3), np.full(3, np.nan))}, "gave nan"),
         ({"language_model": Wrong(np.full(3, np.inf), None)}, "gave inf"),
+        (
+            {"language_model": Wrong(np.array([-np.inf, 0, 0]), [-np.inf, 0, 0])},
+            "lets none of the prefixes that are kept come to an end",
+        ),
         ({"language_model": Forgetful()}, "a state for each of 2 prefixes. It gave 1"),
     ],
 )

@@ -107,17 +107,30 @@ def test_forecast_co2_runs(monkeypatch, tmp_path, capsys):
 
 
 @pytest.fixture
-def digit_strings(monkeypatch):
+def digit_strings(monkeypatch, tmp_path):
     example = load("digit_strings")
     monkeypatch.setattr(example, "N_TRAIN", 12)
     monkeypatch.setattr(example, "N_TEST", 4)
     monkeypatch.setitem(example.NETWORK, "max_iter", 1)
     monkeypatch.setattr("sys.argv", ["digit_strings"])
-    monkeypatch.delenv("SKRNN_DATA", raising=False)
+    monkeypatch.setenv("SKRNN_DATA", str(tmp_path / "nowhere"))
     return example
 
 
+def test_digit_strings_wants_data_where_it_is_told(
+    digit_strings, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr("sys.argv", ["digit_strings", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit, match="^2$"):
+        digit_strings.main()
+    assert f"no spoken digits of all kinds in {tmp_path}" in capsys.readouterr().err
+
+
+WRITES_NOTHING = "ignore:After 1 epochs the network writes nothing"  # with one epoch
+
+
 @pytest.mark.needs_jit
+@pytest.mark.filterwarnings(WRITES_NOTHING)
 def test_digit_strings_runs_without_data(digit_strings, capsys):
     digit_strings.main()
     printed = capsys.readouterr().out
@@ -126,6 +139,7 @@ def test_digit_strings_runs_without_data(digit_strings, capsys):
 
 
 @pytest.mark.needs_jit
+@pytest.mark.filterwarnings(WRITES_NOTHING)
 def test_digit_strings_runs_on_the_spoken_digits(
     digit_strings, data_dir, monkeypatch, capsys
 ):

@@ -614,7 +614,13 @@ def test_warm_start():
 
 
 @pytest.mark.parametrize(
-    "setting", [{"analyzer": "char"}, {"target_analyzer": "char"}, {"lowercase": True}]
+    "setting",
+    [
+        {"analyzer": "char"},
+        {"target_analyzer": "char"},
+        {"target_analyzer": str.split},
+        {"lowercase": True},
+    ],
 )
 def test_another_way_to_read_needs_a_new_start(setting):
     model = RNNSeq2Seq(**QUICK, warm_start=True).fit(X, Y)

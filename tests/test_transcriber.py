@@ -4,6 +4,7 @@ import contextlib
 import copy
 import inspect
 import pickle
+import warnings
 from unittest import SkipTest
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -35,6 +37,9 @@ from skrnn.text.prefixes import PrefixModel
 from tests.oracles import ctc as oracles
 from tests.test_docstrings import entries
 
+# Fits of a few epochs do not.
+WRITES_NOTHING = "ignore:After .* the network writes nothing yet"
+pytestmark = pytest.mark.filterwarnings(WRITES_NOTHING)
 BRIEF = {
     "hidden_layer_sizes": (6,),
     "cell": "rnn",
@@ -284,6 +289,19 @@ def test_nothing_is_stopped_before_anything_is_written():
     scores = np.array(model.validation_scores_)
     assert (scores[:6] <= 0).all()
     assert model.best_validation_score_ > 0.2
+
+
+@pytest.mark.filterwarnings("default:After")
+def test_a_network_that_writes_nothing_says_so():
+    with pytest.warns(ConvergenceWarning, match="After 1 epochs the network writes"):
+        slow = BRIEF | CALM | {"max_iter": 1}
+        RNNTranscriber(**slow).fit([np.zeros((40, 1))] * 9, ["a"] * 9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        RNNTranscriber(**LEARNS).fit(X, Y)
+        silence = [np.zeros((3, 1))] * 70
+        RNNTranscriber(**BRIEF).fit([*silence, X[0]], [""] * 70 + [Y[0]])
+        RNNTranscriber(**BRIEF).partial_fit(X, Y)
 
 
 def test_a_validation_set_without_a_symbol():
@@ -632,6 +650,7 @@ def test_forms_of_x_and_y():
         (X, np.array(Y)),
         (X, np.array(Y, dtype=object)),
         (X, pd.Series(Y, dtype="string")),
+        (X, pd.DataFrame({"text": Y})),
     ]:
         model = RNNTranscriber(**BRIEF).fit(form, y)
         assert model.loss_curve_ == first.loss_curve_
@@ -658,9 +677,9 @@ def test_an_array_has_as_many_labels_for_each_sample():
         (3.0, "got one float"),
         ([1.0] * 40, "sample 0 is 1.0, of type float. For one class or number"),
         (np.arange(40), "sample 0 is 0, of type int"),
-        ([*Y[:-1], None], "sample 39 is None"),
-        ([*Y[:-1], np.nan], "sample 39 is nan"),
-        (pd.Series([*Y[:-1], pd.NA], dtype="string"), "sample 39 is <NA>"),
+        ([*Y[:-1], None], "sample 39 of y is missing: it is None"),
+        ([*Y[:-1], np.nan], "sample 39 of y is missing: it is nan"),
+        (pd.Series([*Y[:-1], pd.NA], dtype="string"), "missing: it is <NA>"),
         ([*Y[:-1], b"ab"], "sample 39 is b'ab', of type bytes"),
         ([*Y[:-1], ["a"]], "sample 0 is a text, sample 39 is a list"),
         ([["a"], *Y[1:]], "sample 0 is a list, sample 1 is a text"),
@@ -671,7 +690,10 @@ def test_an_array_has_as_many_labels_for_each_sample():
         ([""] * 40, "All transcripts of y are empty"),
         (np.array(Y)[:, None], "the shape \\(40, 1\\)"),
         (np.zeros((40, 2, 2)), "the shape \\(40, 2, 2\\)"),
-        (pd.DataFrame({"text": Y}), "the shape \\(40, 1\\)"),
+        (pd.DataFrame({"id": Y, "text": Y}), r"has \['id', 'text'\]. Pass one of"),
+        (pd.DataFrame({"id": range(40), "text": Y}), "must be one column"),
+        ([["a", ""]] * 40, "sample 0 of y has one at place 1. Leave padding out"),
+        ([[1j]] * 40, "sample 0 of y has 1j at place 0"),
         (dict.fromkeys(range(40), "a"), "got one dict"),
         ({"a"}, "got one set"),
         ([*Y[:-1], "a\0"], r"An array cannot hold '\\x00' of y"),
@@ -714,6 +736,10 @@ def test_unknown_symbols_in_a_validation_set_and_in_a_score():
         model.score(X[:1], [["a"]])
     with pytest.raises(ValueError, match="fitted to texts, but y holds lists of"):
         model.partial_fit(X[:1], [["a"]])
+    of_numbers = RNNTranscriber(**BRIEF).fit(X[:3], [[1, 2], [], [1]])
+    assert of_numbers.score(X[:3], [[7], [8, 9], []]) <= 0
+    with pytest.raises(ValueError, match="symbols are numbers, but the labels of y"):
+        of_numbers.score(X[:3], [["1", "2"], [], ["1"]])
 
 
 def test_texts_for_numbers():

@@ -2,6 +2,7 @@
 
 import os
 import reprlib
+import warnings
 from numbers import Number
 
 import numpy as np
@@ -39,6 +40,11 @@ def read_recordings(estimator, X, *, reset):
     TypeError
         As of `check_sequences`.
 
+    Warns
+    -----
+    UserWarning
+        If the first recording has integers beyond 1 that are not scaled.
+
     Examples
     --------
     >>> import numpy as np
@@ -49,6 +55,8 @@ def read_recordings(estimator, X, *, reset):
     >>> data.values.ravel()
     array([0. , 0.5, 0. ], dtype=float32)
     """
+    if isinstance(X, str | bytes | os.PathLike):
+        raise ValueError(f"X must hold recordings, got the one text {X!r}.")
     if is_pandas(X, "DataFrame") and list(X.dtypes) == [np.dtype(object)]:
         X = X.iloc[:, 0]
     floats = _with_floats(X)
@@ -65,11 +73,26 @@ def read_recordings(estimator, X, *, reset):
     if data.n_channels > 1:
         raise ValueError(
             f"Recordings must have one channel, but X has {data.n_channels}. Take "
-            "their mean, for example [x.mean(axis=1) for x in X], or one of them."
+            "their mean, for example [x.mean(axis=1) for x in X], or axis=0 where a "
+            "row is a channel."
         )
+    _warn_of_integers(data)
     if data.index is None and isinstance(data, Sequences) and is_pandas(X, "Series"):
         return data, X.index
     return data, data.index
+
+
+def _warn_of_integers(data):
+    """Warn of what looks like PCM whose type is lost."""
+    first = data.take(np.array([0]))
+    if np.abs(first).max() > 1.0 and (first == np.trunc(first)).all():
+        warnings.warn(
+            f"The first recording has integers up to {np.abs(first).max():g}. PCM is "
+            "scaled in arrays of int8, int16, int32 or uint8 only: convert it to one "
+            "of these, or divide it by its largest value, 2**15 of 16 bits.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _with_floats(X):

@@ -132,6 +132,6 @@ def _name_steps(axis, set_ticks, tokens, label, rotation):
         _whole_ticks(axis)
         return
     axis.set_label_text(label)
-    names = [str(token) for token in tokens]
+    names = [str(token).replace(" ", "␣") for token in tokens]
     is_long = max(map(len, names)) > 2
     set_ticks(np.arange(len(names)), names, rotation=rotation if is_long else 0)

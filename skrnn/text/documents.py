@@ -56,12 +56,16 @@ def between(analyzer, texts):
     return "" if analyzer == "char" else " "
 
 
-def check_same_tokenizer(old, new):
+def check_same_reading(before, now):
     """Raise `ValueError` if texts were read in another way by an earlier fit.
 
     Two callables pass for the same one: after a file they are different objects.
+
+    Parameters
+    ----------
+    before, now : dict
+        Parameters of a `SequenceTokenizer`.
     """
-    before, now = old.get_params(), new.get_params()
     changed = [
         f"{name} was {before[name]!r}, now {now[name]!r}"
         for name in before
