@@ -276,7 +276,7 @@ TASKS = {
     "Shakespeare": Task(
         datasets.shakespeare,
         Bars(prototype=1.492, reach=1.50, aim=1.40),
-        {"max_iter": 10},
+        {"learning_rate_init": 0.012, "max_iter": 7},
         estimator=RNNLanguageModel,
         metric=NATS,
     ),

@@ -5,6 +5,10 @@ import numpy as np
 from skrnn._constraints import POOLINGS
 from skrnn.architecture import Architecture, Noise
 
+# With more tokens than these the output layer is an adaptive softmax.
+LARGEST_PLAIN = 5000
+LARGEST_HEAD = 2000
+
 
 def check_sizes(name, sizes, what="the units of each layer", *, may_be_empty=False):
     """Return units of layers, or other positive integers, as a tuple, or raise."""
@@ -30,6 +34,40 @@ def check_hidden_sizes(estimator):
                     f"layer {i + 1} has {above} (hidden_layer_sizes={sizes})."
                 )
     return sizes
+
+
+def check_cutoffs(estimator, n_tokens, *, excluded=()):
+    """Return the ranks that divide tokens for an adaptive softmax, or () for none.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With `cutoffs` and `tied`.
+    n_tokens : int
+    excluded : sequence of str
+        Hyperparameters that do not go together with cutoffs, beside `tied`.
+    """
+    excluded = [name for name in ("tied", *excluded) if getattr(estimator, name)]
+    if isinstance(estimator.cutoffs, str):  # "auto"
+        if n_tokens <= LARGEST_PLAIN or excluded:
+            return ()
+        first = min(LARGEST_HEAD, n_tokens // 10)
+        return first, 4 * first
+    if estimator.cutoffs is None:
+        return ()
+    cutoffs = check_sizes("cutoffs", estimator.cutoffs, "ranks of tokens")
+    if excluded:
+        given = ", ".join(f"{name}={getattr(estimator, name)}" for name in excluded)
+        raise ValueError(
+            f"cutoffs divide the tokens, but {given} takes all of them alike: set one "
+            "of these only."
+        )
+    if list(cutoffs) != sorted(set(cutoffs)) or cutoffs[-1] >= n_tokens:
+        raise ValueError(
+            f"cutoffs must increase and stay below the {n_tokens} tokens, got "
+            f"{estimator.cutoffs!r}."
+        )
+    return cutoffs
 
 
 def check_pooling(estimator):

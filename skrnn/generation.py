@@ -5,6 +5,7 @@ those of the same kernels that learn.
 """
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from skrnn.network import (
 )
 from skrnn.recording import Recording, replay
 from skrnn.simd import get, maximum, put
-from skrnn.threads import Threads
+from skrnn.threads import Threads, one_blas_thread
 
 # Hypotheses that are written together: enough to fill the lanes of several threads, but
 # fewer of long sources, whose steps are all kept.
@@ -31,17 +32,35 @@ HYPOTHESES_AT_ONCE = 256
 SOURCE_STEPS_AT_ONCE = 2**15
 
 
+class Model(NamedTuple):
+    """What writes.
+
+    Attributes
+    ----------
+    network : Network
+        That turns: with a decoder.
+    parameters : ndarray of shape (n_parameters,)
+    mean, inverse_scale : ndarray of shape (n_channels,)
+        How channels of the sources are standardized.
+    softmax : AdaptiveLogSoftmax or None, default=None
+        Makes log-probabilities of tokens of what the network predicts. None means that
+        there is one prediction for each token.
+    """
+
+    network: Any
+    parameters: np.ndarray
+    mean: np.ndarray
+    inverse_scale: np.ndarray
+    softmax: Any = None
+
+
 class Decoding:
     """Sources that were read, and what is written of each, step by step.
 
     Parameters
     ----------
-    network : Network
-        That turns: with a decoder.
-    parameters : ndarray of shape (n_parameters,)
-        Read now, not later.
-    mean, inverse_scale : ndarray of shape (n_channels,)
-        How channels of the sources are standardized.
+    model : Model
+        Its parameters are read now, not later.
     n_source_steps, n_hypotheses : int
         The most that there will be.
     n_threads : int, default=1
@@ -51,23 +70,21 @@ class Decoding:
 
     def __init__(
         self,
-        network,
-        parameters,
-        mean,
-        inverse_scale,
+        model,
         n_source_steps,
         n_hypotheses,
         n_threads=1,
         log_softmax=False,
     ):
+        network, parameters, *self._scaling, self._softmax = model
+        self._log_softmax = log_softmax
         one, two = (SamplesInLanes(parameters.dtype, n) for n in (1, 2))
         self._lanes = one if n_hypotheses <= one.n_samples else two
         self._network = network
-        self._scaling = mean, inverse_scale
         parameters = parameters.copy()
         packed = PackedParameters(network, parameters, self._lanes, training=False)
         self._groups = [
-            _Group(network, packed, n_source_steps, log_softmax)
+            _Group(network, packed, n_source_steps, log_softmax and not self._softmax)
             for _ in range(-(-n_hypotheses // self._lanes.n_samples))
         ]
         self._fed = np.empty((n_hypotheses, self._groups[0].n_fed), parameters.dtype)
@@ -130,7 +147,7 @@ class Decoding:
         Returns
         -------
         predictions : ndarray of shape (n_hypotheses, n_outputs)
-            Overwritten by the next step.
+            May be overwritten by the next step.
         """
         n = self._n
         self._fed[:n] = self._groups[0].begin if fed is None else fed
@@ -150,7 +167,16 @@ class Decoding:
                 )
 
         self._on_groups(write, 1)
+        if self._log_softmax and self._softmax:
+            return self._log_probabilities(np.arange(n) if writes is None else writes)
         return self._raw[:n]
+
+    def _log_probabilities(self, writes):
+        """Return those of the softmax for the hypotheses that go on."""
+        logs = np.zeros((self._n, self._softmax.n_classes), self._raw.dtype)
+        with one_blas_thread():
+            logs[writes] = self._softmax.log_probabilities(self._raw[: self._n][writes])
+        return logs
 
     def reorder(self, rows):
         """Let hypothesis i go on where hypothesis ``rows[i]`` is.
@@ -259,28 +285,19 @@ def decodings(model, data, n_each, n_threads, log_softmax=False):
 
     Each of them begins `n_each` hypotheses, which are neighbours.
     """
-    network, parameters, mean, inverse_scale = model
     order = np.argsort(-data.lengths, kind="stable")
     longest = int(data.lengths.max())
-    n_lanes = SamplesInLanes(parameters.dtype, 1).n_samples
+    dtype = model.parameters.dtype
+    n_lanes = SamplesInLanes(dtype, 1).n_samples
     n_hypotheses = max(SOURCE_STEPS_AT_ONCE // longest, n_lanes)
     n_hypotheses = min(n_hypotheses, HYPOTHESES_AT_ONCE)
     at_once = min(max(n_hypotheses // n_each, 1), len(order))
-    decoding = Decoding(
-        network,
-        parameters,
-        mean,
-        inverse_scale,
-        longest,
-        at_once * n_each,
-        n_threads,
-        log_softmax,
-    )
+    decoding = Decoding(model, longest, at_once * n_each, n_threads, log_softmax)
     with decoding:
         for first in range(0, len(order), at_once):
             rows = order[first : first + at_once]
             repeated = np.repeat(rows, n_each)
-            decoding.begin(Samples.take(data, repeated, parameters.dtype))
+            decoding.begin(Samples.take(data, repeated, dtype))
             yield rows, decoding
 
 
@@ -292,9 +309,7 @@ def follow(model, data, targets, n_threads=1, log_softmax=False):
 
     Parameters
     ----------
-    model : (Network, ndarray, ndarray, ndarray)
-        The network, its parameters, and how channels of the sources are standardized:
-        `mean` and `inverse_scale`.
+    model : Model
     data : PaddedData or Sequences
         The sources.
     targets : list of ndarray of shape (n_target_steps, n_channels)
@@ -378,8 +393,8 @@ def write_numbers(model, data, n_steps, n_threads=1):
     -------
     predictions : list of ndarray of shape (n_steps, n_outputs)
     """
-    network, parameters, *_ = model
-    results = [np.empty((n, network.n_outputs), parameters.dtype) for n in n_steps]
+    shape, dtype = (model.network.n_outputs,), model.parameters.dtype
+    results = [np.empty((n, *shape), dtype) for n in n_steps]
     for rows, decoding in decodings(model, data, 1, n_threads):
         lengths, fed = n_steps[rows], None
         for t in range(lengths.max()):

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from skrnn._choices import check_hidden_sizes, check_sizes
+from skrnn._choices import check_cutoffs, check_hidden_sizes
 from skrnn._constraints import constraints_of
 from skrnn._deferred import losses, stateful, training
 from skrnn._learning import LearningEstimator, unchanged_if_refused
@@ -34,9 +34,6 @@ from skrnn.text.tokenizer import UNKNOWN, SequenceTokenizer
 from skrnn.text.writing import draw, written
 from skrnn.threads import one_blas_thread
 
-# With more tokens than these the output layer is an adaptive softmax.
-LARGEST_PLAIN = 5000
-LARGEST_HEAD = 2000
 # Of e, for a float64.
 MAX_EXPONENT = math.log(np.finfo(np.float64).max)
 
@@ -362,30 +359,8 @@ class RNNLanguageModel(LearningEstimator):
             embedding_dim=self.embedding_dim or sizes[0],
             products_of_tokens=True,
             tied=bool(self.tied),
-            cutoffs=self._chosen_cutoffs(n_tokens),
+            cutoffs=check_cutoffs(self, n_tokens),
         )
-
-    def _chosen_cutoffs(self, n_tokens):
-        """Return the ranks that divide the tokens, or () for a plain softmax."""
-        if isinstance(self.cutoffs, str):
-            if n_tokens <= LARGEST_PLAIN or self.tied:
-                return ()
-            first = min(LARGEST_HEAD, n_tokens // 10)
-            return first, 4 * first
-        if self.cutoffs is None:
-            return ()
-        cutoffs = check_sizes("cutoffs", self.cutoffs, "ranks of tokens")
-        if self.tied:
-            raise ValueError(
-                "tied=True shares the weights of all tokens, which cutoffs divide: "
-                "leave one of them out."
-            )
-        if list(cutoffs) != sorted(set(cutoffs)) or cutoffs[-1] >= n_tokens:
-            raise ValueError(
-                f"cutoffs must increase and stay below the {n_tokens} tokens, got "
-                f"{self.cutoffs!r}."
-            )
-        return cutoffs
 
     def _start(self, ids, seed):
         """Initialize the network: it begins with how frequent each token is."""

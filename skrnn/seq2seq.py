@@ -1,6 +1,7 @@
 """From sequences to sequences of other lengths: translation, and numbers to numbers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
 
@@ -11,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from skrnn._choices import check_hidden_sizes, check_sizes
+from skrnn._choices import check_cutoffs, check_hidden_sizes, check_sizes
 from skrnn._constraints import constraints_of
 from skrnn._deferred import (
     ScheduledTrainer,
@@ -19,6 +20,7 @@ from skrnn._deferred import (
     generation,
     losses,
     network_of,
+    softmax,
     training,
 )
 from skrnn._learning import LearningEstimator, unchanged_if_refused
@@ -111,6 +113,10 @@ class RNNSeq2Seq(LearningEstimator):
         units.
     tied : bool, default=True
         Whether the output layer has the weights of the embedding of targets.
+    cutoffs : "auto", array-like of int or None, default="auto"
+        The adaptive softmax for large vocabularies, as of :class:`RNNLanguageModel`. It
+        needs ``tied=False``, ``label_smoothing=0`` and ``scheduled_sampling=0``: with
+        these "auto" chooses it for more than 5000 tokens.
     layer_norm : bool, default=False
         Whether the gates are normalized.
     residual : bool, default=False
@@ -237,6 +243,7 @@ class RNNSeq2Seq(LearningEstimator):
         attention: str | None = "dot",
         embedding_dim: int | None = None,
         tied: bool = True,
+        cutoffs: str | Sequence[int] | None = "auto",
         layer_norm: bool = False,
         residual: bool = False,
         dropout: float = 0.3,
@@ -278,6 +285,7 @@ class RNNSeq2Seq(LearningEstimator):
         self.attention = attention
         self.embedding_dim = embedding_dim
         self.tied = tied
+        self.cutoffs = cutoffs
         self.layer_norm = layer_norm
         self.residual = residual
         self.dropout = dropout
@@ -319,6 +327,7 @@ class RNNSeq2Seq(LearningEstimator):
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "attention": [StrOptions({"dot", "additive"}), None],
         "tied": ["boolean"],
+        "cutoffs": [StrOptions({"auto"}), "array-like", None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "scheduled_sampling": [Interval(Real, 0, 1, closed="both")],
         "beam_width": [Interval(Integral, 1, None, closed="left")],
@@ -518,7 +527,13 @@ class RNNSeq2Seq(LearningEstimator):
             embedding_dim=embedding_dim if source.is_text else 0,
             decoder=decoder,
             tied=bool(self.tied) and target.is_text,
+            cutoffs=self._cutoffs() if target.is_text else (),
         )
+
+    def _cutoffs(self):
+        # which have a prediction for each token
+        others = "label_smoothing", "scheduled_sampling"
+        return check_cutoffs(self, self._target.n_tokens, excluded=others)
 
     def _decoder_sizes(self, sizes):
         if self.decoder_layer_sizes is None:
@@ -541,7 +556,8 @@ class RNNSeq2Seq(LearningEstimator):
         if self._target.is_text:
             views["decoder.embedding.0.vectors"][UNKNOWN] = 0.0
             counts = self._target.counts + 0.5
-            views["output.bias"][:] = np.log(counts / counts.sum())
+            if not self._architecture.cutoffs:
+                views["output.bias"][:] = np.log(counts / counts.sum())
 
     def _train(self, X, y, pairs, held_out, seed, early_stopping, incremental):
         lengths = pairs.targets.lengths
@@ -558,6 +574,8 @@ class RNNSeq2Seq(LearningEstimator):
         if self._target.is_text:
             loss = losses.multiclass_log_loss
             levels[0] = self.label_smoothing
+        if self._architecture.cutoffs:
+            loss = losses.OwnLoss()
         self._n_epochs = 1 if incremental else self.max_iter
         self._learn(
             X,
@@ -780,8 +798,17 @@ class RNNSeq2Seq(LearningEstimator):
 
     def _model(self):
         """Return the network as `skrnn.generation` takes it."""
-        scaling = self._source.scaling(self._parameters.dtype)
-        return network_of(self._architecture), self._parameters, *scaling
+        architecture, parameters = self._architecture, self._parameters
+        scaling = self._source.scaling(parameters.dtype)
+        if not architecture.cutoffs:
+            return generation.Model(network_of(architecture), parameters, *scaling)
+        body = network_of(replace(architecture, n_outputs=0, cutoffs=()))
+        return generation.Model(
+            body,
+            parameters[: body.layout.size],
+            *scaling,
+            softmax.softmax_of(network_of(architecture), parameters),
+        )
 
     def _n_threads(self):
         return effective_n_jobs(self.n_jobs)

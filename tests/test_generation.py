@@ -14,6 +14,7 @@ from skrnn.beams import _Beams, beam_search
 from skrnn.cells import CELLS
 from skrnn.generation import (
     Decoding,
+    Model,
     alignments,
     follow,
     log_probabilities,
@@ -68,7 +69,7 @@ class Task:
         self.sources, self.labels, _ = samples_of(architecture, lengths, lengths[::-1])
         self.data = Ragged(self.sources, dtype)
         zeros = np.zeros(self.data.n_channels, dtype)
-        self.model = self.network, self.parameters, zeros, zeros + 1
+        self.model = Model(self.network, self.parameters, zeros, zeros + 1)
 
     def raw(self, i, labels):
         """Return the oracle's predictions for a source, and attention weights."""
@@ -118,8 +119,7 @@ def test_alignments_and_log_probabilities_are_the_oracles(name):
 
 def test_hypotheses_go_on_from_where_others_are():
     task = Task(of_name("all", "lstm"), [4])
-    zeros = task.model[2]
-    decoding = Decoding(task.network, task.parameters, zeros, zeros + 1, 4, 3)
+    decoding = Decoding(task.model, 4, 3)
     decoding.begin(Samples.take(task.data, np.zeros(3, int), np.float64))
     decoding.step()
     decoding.step(np.array([[0.0], [1.0], [2.0]]))
@@ -399,7 +399,7 @@ def test_it_learns_to_write_backwards(attention):
             losses.append(trainer.epoch(threads, random_state, True, 900 * epoch))
     assert losses[-1] < 0.1 * losses[0]
     held_out = np.arange(n_train, len(sources))
-    model = network, parameters, zeros, zeros + 1
+    model = Model(network, parameters, zeros, zeros + 1)
     data = Ragged([sources[i] for i in held_out], np.float32)
     found = beam_search(model, data, END, steps_of(10, len(held_out)), width=2)
     right = [

@@ -602,6 +602,39 @@ def test_partial_fit_goes_on(of_words):
     assert RNNSeq2Seq(**QUICK).partial_fit(X, Y).n_iter_ == 1
 
 
+APART = {"tied": False, "label_smoothing": 0.0}
+
+
+def test_an_adaptive_softmax_writes_by_the_probabilities_it_learned():
+    learned = {"hidden_layer_sizes": 48, "max_iter": 40, "learning_rate_init": 0.01}
+    model = RNNSeq2Seq(**QUICK | learned, **APART, cutoffs=(4, 7)).fit(X, Y)
+    assert "output.tails.1.classes.weights" in model.weights_
+    assert model.score(X, Y) > 0.9
+    best = [found[0] for found in model.predict_n_best(X[:6], 3)]
+    texts, logs = zip(*best, strict=True)
+    assert_allclose(model.log_prob(X[:6], texts), logs, rtol=1e-4)
+    logs = model.log_prob(X, Y)
+    model.set_params(learning_rate_init=1e-12).partial_fit(X, Y)
+    n_tokens = sum(len(of_pair.target) + 1 for of_pair in model.attention_weights(X, Y))
+    assert model.loss_ == pytest.approx(-logs.sum() / n_tokens, rel=1e-4)
+    other = pickle.loads(pickle.dumps(model))
+    assert other.set_params(n_jobs=2).predict(X) == model.predict(X)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"tied": True}, {"label_smoothing": 0.1}, {"scheduled_sampling": 0.5}]
+)
+def test_what_an_adaptive_softmax_does_not_go_with(setting, monkeypatch):
+    model = RNNSeq2Seq(**QUICK, **APART | setting, cutoffs=(4,))
+    with pytest.raises(ValueError, match=f"but {next(iter(setting))}="):
+        model.fit(X, Y)
+    monkeypatch.setattr("skrnn._choices.LARGEST_PLAIN", 5)
+    model.set_params(cutoffs="auto").fit(X, Y)
+    assert not any("tails" in name for name in model.weights_)
+    model.set_params(**APART, scheduled_sampling=0.0).fit(X, Y)
+    assert any("tails" in name for name in model.weights_)
+
+
 def test_warm_start():
     model = RNNSeq2Seq(**QUICK, warm_start=True).fit(X, Y)
     loss = model.loss_
