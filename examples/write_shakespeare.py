@@ -34,9 +34,12 @@ def main():
 
     train, test = text[: 9 * len(text) // 10], text[9 * len(text) // 10 :]
     n_times = min(max(N_READ // len(train), 1), 30)
-    model = RNNLanguageModel(128, max_iter=n_times, random_state=0, n_jobs=-1)
+    model = RNNLanguageModel(
+        128, learning_rate_init=0.012, max_iter=n_times, random_state=0, n_jobs=-1
+    )
     if options.full:
         model.set_params(hidden_layer_sizes=384, dropout=0.2, max_iter=2 * n_times)
+        model.set_params(learning_rate_init=0.005)
     prompt = options.prompt or ("ROMEO:" if "ROMEO:" in train else "The ")
     if hasattr(model, "set_callbacks"):  # with scikit-learn 1.9 or newer
         every = max(n_times // 10, 1)
