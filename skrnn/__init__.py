@@ -3,7 +3,9 @@
 `RNNRegressor` and `RNNClassifier` learn from sequences of any length; `Sequences`
 holds such sequences, `SequenceScaler` standardizes them, `SequenceTokenizer` makes them
 of texts, and `RNNTransformer` makes features of them for any other estimator.
-`RNNTranscriber` writes texts of sequences.
+`RNNForecaster` forecasts series. `RNNLanguageModel` learns what texts are like and
+writes more, `RNNSeq2Seq` translates, and `RNNTranscriber` writes texts of sequences
+such as speech.
 """
 
 from importlib import import_module
