@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+import warnings
 
 from skrnn import __version__
 
@@ -142,7 +143,9 @@ def _train_choices(cell, dtype):
             model = RNNClassifier((8,), cell=cell, max_iter=1, loss=loss, **_QUIET)
             model.fit(X, y)
     texts = ["ab"[: 1 + count % 2] for count in counts]
-    RNNTranscriber((8,), cell=cell, max_iter=1, **_QUIET).fit(X, texts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # after an epoch it writes nothing
+        RNNTranscriber((8,), cell=cell, max_iter=1, **_QUIET).fit(X, texts)
 
 
 def _forecast(cell, dtype):

@@ -19,7 +19,6 @@ from skrnn._samples import Validation
 from skrnn._transcripts import Alphabet, read_symbols, read_transcripts
 from skrnn.callbacks import with_callbacks
 from skrnn.language_model import RNNLanguageModel
-from skrnn.metrics import character_error_rate, word_error_rate
 from skrnn.sequences import of_steps
 from skrnn.text.prefixes import PrefixModel
 
@@ -518,6 +517,9 @@ class RNNTranscriber(BaseRNN):
 
     def _accuracy(self, truth, raw, lengths, sample_weight):
         """Return the score of what is found in frames."""
+        # imported here: a tenth of a second that few need
+        from skrnn.metrics import character_error_rate, word_error_rate
+
         rate = character_error_rate if self._alphabet.is_text else word_error_rate
         found = self._transcripts(raw, lengths)
         return 1.0 - rate(truth, found, sample_weight=sample_weight)

@@ -182,7 +182,7 @@ def test_a_refused_number_of_jobs_changes_nothing():
 
 def test_pickles_of_another_version_warn(monkeypatch):
     model = regressor().fit(X, Y)
-    monkeypatch.setattr("skrnn._base.__version__", "0.0.1")
+    monkeypatch.setattr("skrnn._learning.__version__", "0.0.1")
     old = pickle.dumps(model)
     monkeypatch.undo()
     with pytest.warns(InconsistentVersionWarning, match="skrnn 0.0.1"):
