@@ -82,7 +82,9 @@ def test_centred_frames_of_any_length(recording, n, n_fft):
     ).transform([recording])[0]
     options = {"win_length": n, "n_fft": n_fft, "n_mels": 20}
     theirs = log_mel(recording, htk=True, norm=None, **options)
-    assert_allclose(ours, theirs, atol=1e-5)
+    # of an odd transform librosa pads a value less, and may lack the last frame
+    assert len(ours) - len(theirs) == n_fft % 2
+    assert_allclose(ours[: len(theirs)], theirs, atol=1e-5)
 
 
 def test_preemphasis_and_frames_without_padding(recording):
