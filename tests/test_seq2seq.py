@@ -605,6 +605,7 @@ def test_partial_fit_goes_on(of_words):
 APART = {"tied": False, "label_smoothing": 0.0}
 
 
+@pytest.mark.needs_jit
 def test_an_adaptive_softmax_writes_by_the_probabilities_it_learned():
     learned = {"hidden_layer_sizes": 48, "max_iter": 40, "learning_rate_init": 0.01}
     model = RNNSeq2Seq(**QUICK | learned, **APART, cutoffs=(4, 7)).fit(X, Y)

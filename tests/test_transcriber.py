@@ -281,6 +281,7 @@ def test_any_scorer_decides_when_to_stop():
     assert_allclose(scores, np.array(own.validation_scores_) - 1)
 
 
+@pytest.mark.needs_jit
 def test_nothing_is_stopped_before_anything_is_written():
     """The plateau at the beginning is longer than the patience."""
     slow = LEARNS | {"max_iter": 80, "n_iter_no_change": 3, "learning_rate": "constant"}
@@ -291,6 +292,7 @@ def test_nothing_is_stopped_before_anything_is_written():
     assert model.best_validation_score_ > 0.2
 
 
+@pytest.mark.needs_jit
 @pytest.mark.filterwarnings("default:After")
 def test_a_network_that_writes_nothing_says_so():
     with pytest.warns(ConvergenceWarning, match="After 1 epochs the network writes"):
