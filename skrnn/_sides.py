@@ -106,9 +106,10 @@ class Texts:
         self.counts = np.bincount(np.concatenate(ids), minlength=self.n_tokens)
         self.counts[END] = len(ids)
         analyzer = self.tokenizer.analyzer
-        self._join = between(analyzer, texts).join
         if isinstance(analyzer, SpacedWords):
             self._join = analyzer.join
+        else:
+            self._join = between(analyzer, texts).join
         return self.data_of(ids, index)
 
     def read(self, values, unknown_tokens="ignore", may_be_empty=False):

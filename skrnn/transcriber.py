@@ -581,7 +581,7 @@ class RNNTranscriber(BaseRNN):
 
     def _transcripts(self, raw, lengths):
         """Return the transcripts of frames."""
-        if self.beam_width == 1 and self.language_model is None:
+        if self.beam_width == 1 and self._prior() is None:
             found = decoding.greedy_ctc(raw, lengths)
         else:
             found = [best[0][0] for best in self._search(raw, lengths, self.beam_width)]
@@ -662,13 +662,13 @@ class RNNTranscriber(BaseRNN):
         short = (needed > lengths) & (weights > 0)
         if short.any():
             sample, n = int(short.argmax()), self._inputs.steps_per_frame
-            of_steps = f" of {n} steps each" if n > 1 else ""
+            folded = f" of {n} steps each" if n > 1 else ""
             fewer = "a smaller steps_per_frame, " if n > 1 else ""
             raise ValueError(
                 f"The transcript of sample {sample} has {targets.lengths[sample]} "
                 f"symbols and needs {needed[sample]} frames, one for each and one "
                 f"between neighbours that are alike, but there are {lengths[sample]}"
-                f"{of_steps}. {np.count_nonzero(short)} of {len(short)} samples are "
+                f"{folded}. {np.count_nonzero(short)} of {len(short)} samples are "
                 f"so: try {fewer}a smaller frame_shift of the features, or leave them "
                 "out."
             )

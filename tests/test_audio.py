@@ -263,6 +263,7 @@ def test_pcm_is_scaled_by_its_type(dtype, silence, full):
     assert_array_equal(LogMel(8000).transform(frame), array)
 
 
+# integers are what this is about
 @pytest.mark.filterwarnings("ignore:The first recording has integers")
 def test_other_numbers_are_taken_as_they_are():
     x = np.arange(-300, 300)

@@ -20,6 +20,7 @@ from skrnn.generation import (
     log_probabilities,
     write_numbers,
 )
+from skrnn.lanes import SamplesInLanes
 from skrnn.losses import multiclass_log_loss
 from skrnn.network import Network, Samples
 from skrnn.optimizers import Optimizer
@@ -335,6 +336,22 @@ def test_sources_by_parts_and_threads_change_no_bit(at_once, monkeypatch):
         for lists, others in zip(found[1:], expected[1:], strict=True):
             for one, other in zip(lists, others, strict=True):
                 assert_array_equal(one, other)
+
+
+def test_of_long_sources_fewer_are_held_at_a_time(monkeypatch):
+    task = Task(architecture_of(), [4] * 40)
+
+    def counts():
+        return [
+            len(rows) for rows, _ in generation.decodings(task.model, task.data, 1, 1)
+        ]
+
+    assert counts() == [40]
+    monkeypatch.setattr(generation, "SOURCE_STEPS_AT_ONCE", 100)
+    assert counts() == [25, 15]
+    monkeypatch.setattr(generation, "SOURCE_STEPS_AT_ONCE", 1)  # one for each lane
+    n_lanes = SamplesInLanes(task.parameters.dtype, 1).n_samples
+    assert set(counts()[:-1]) == {n_lanes}
 
 
 # --- learning -------------------------------------------------------------------------

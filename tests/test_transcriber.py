@@ -293,7 +293,7 @@ def test_nothing_is_stopped_before_anything_is_written():
 
 
 @pytest.mark.needs_jit
-@pytest.mark.filterwarnings("default:After")
+@pytest.mark.filterwarnings("default:After")  # which this module ignores
 def test_a_network_that_writes_nothing_says_so():
     with pytest.warns(ConvergenceWarning, match="After 1 epochs the network writes"):
         slow = BRIEF | CALM | {"max_iter": 1}
@@ -557,7 +557,8 @@ def test_searched_and_pickled_with_a_language_model(language_model):
     assert (fitted.predict(X) != fitted.set_params(lm_weight=0).predict(X)).any()
 
 
-def test_a_language_model_that_counts_nothing_is_not_asked():
+def test_a_language_model_that_counts_nothing_is_not_asked(monkeypatch):
+    monkeypatch.delattr("skrnn.decoding.beam_search_ctc")
     plain = RNNTranscriber(**BRIEF).fit(X, Y)
     model = RNNTranscriber(**BRIEF, language_model=Bigrams(), lm_weight=0).fit(X, Y)
     assert_array_equal(model.predict(X), plain.predict(X))
@@ -789,6 +790,7 @@ class Numbered(RNNTranscriber):
 
 
 @pytest.mark.contract
+# the checks set max_iter as low as they like
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("settings", [{}, {"steps_per_frame": 2, "cell": "gru"}])
 def test_contract_of_scikit_learn(settings):
